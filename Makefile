@@ -1,0 +1,40 @@
+# PYTHON names the interpreter that .venv is made with; without it the first CPython ≥ 3.11 on PATH is taken.
+PYTHON ?=
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test lint wheel bench bench-quick docs oracle clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+build: ## make .venv with shoal installed
+	@scripts/build.sh
+
+demo: build ## run the main example on the standard library's own source
+	@.venv/bin/python examples/stdlib_survey.py
+
+test: ## set everything up and pass every test
+	@scripts/check.sh
+
+lint: build ## check format, lints, types and dependencies
+	@scripts/lint.sh
+
+wheel: build ## build the wheel into dist/
+	@scripts/wheel.sh
+
+bench: build ## measure speed beside the machine's floors (release profile)
+	@scripts/bench.sh
+
+bench-quick: build ## the same in about a minute
+	@scripts/bench.sh --quick
+
+docs: build ## build the documentation into docs/_build/html
+	@scripts/docs.sh
+
+oracle: build ## run the oracle tests on Ray, too, in an environment of its own
+	@scripts/oracle.sh
+
+clean: ## remove everything that these targets made
+	rm -rf .venv .oracle target dist docs/_build python/shoal/_core*.so .pytest_cache .ruff_cache .mypy_cache
+	find python tests benchmarks examples docs scripts -name __pycache__ -prune -exec rm -rf {} +

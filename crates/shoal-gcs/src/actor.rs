@@ -1,0 +1,94 @@
+//! One actor's record and its states.
+//!
+//! ```text
+//! PENDING     Args ──args──► Placing ──assigned──► Constructing ──started──► ALIVE
+//! RESTARTING                 Placing ◄─worker lost, restarts left── Constructing, ALIVE
+//! DEAD        from each of them, for good
+//! ```
+use shoal_types::{ActorSpec, ErrorValue, JobId, RefWire, WorkerId};
+
+/// Where it stands. PENDING and RESTARTING are the first three, told apart by the incarnation.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum State {
+    /// Its creator resolves the constructor's arguments.
+    Args,
+    /// The scheduler looks for a worker.
+    Placing,
+    /// The worker runs the constructor.
+    Constructing(WorkerId),
+    /// It takes calls.
+    Alive(WorkerId),
+    /// Gone, and why.
+    Dead(ErrorValue),
+}
+
+/// A client that wants to hear of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Watcher {
+    pub client: WorkerId,
+    /// The life that it was told of.
+    pub told: Option<u32>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Actor {
+    pub spec: Box<ActorSpec>,
+    pub job: JobId,
+    pub creator: WorkerId,
+    pub state: State,
+    pub incarnation: u32,
+    pub restarts: u32,
+    /// The constructor's arguments: until it is up, or as long as it may be restarted.
+    pub args: Vec<u8>,
+    /// Refs of the arguments that this life keeps, until the creator is told.
+    pub kept: Vec<RefWire>,
+    pub watchers: Vec<Watcher>,
+    /// No handle is left: it ends as soon as it is up.
+    pub out_of_scope: bool,
+    /// Why its process is about to end for good.
+    pub ending: Option<String>,
+}
+
+impl Actor {
+    pub fn new(spec: Box<ActorSpec>, job: JobId, creator: WorkerId) -> Self {
+        let watchers = vec![Watcher { client: creator, told: None }];
+        Self {
+            spec,
+            job,
+            creator,
+            state: State::Args,
+            incarnation: 0,
+            restarts: 0,
+            args: Vec::new(),
+            kept: Vec::new(),
+            watchers,
+            out_of_scope: false,
+            ending: None,
+        }
+    }
+
+    pub fn is_dead(&self) -> bool {
+        matches!(self.state, State::Dead(_))
+    }
+
+    pub fn worker(&self) -> Option<WorkerId> {
+        match self.state {
+            State::Constructing(worker) | State::Alive(worker) => Some(worker),
+            State::Args | State::Placing | State::Dead(_) => None,
+        }
+    }
+
+    pub fn may_restart(&self) -> bool {
+        self.ending.is_none()
+            && (self.spec.max_restarts < 0 || i64::from(self.restarts) < i64::from(self.spec.max_restarts))
+    }
+
+    pub fn state_name(&self) -> &'static str {
+        match (&self.state, self.incarnation) {
+            (State::Dead(_), _) => "DEAD",
+            (State::Alive(_), _) => "ALIVE",
+            (State::Args | State::Placing | State::Constructing(_), 0) => "PENDING",
+            (State::Args | State::Placing | State::Constructing(_), _) => "RESTARTING",
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! An actor's way down: killed, out of scope, its process or creator or job gone.
+use crate::actor::State;
+use crate::{Ask, Exit, Gcs, Order, Record, texts};
+use shoal_proto::control::Response;
+use shoal_types::{ActorId, ErrorValue, JobId, WorkerId};
+use std::sync::Arc;
+
+impl Gcs {
+    pub(crate) fn on_exit_wished(&mut self, worker: WorkerId, id: ActorId, reason: String) {
+        if let Some(actor) = self.actors.get_mut(&id).filter(|a| a.worker() == Some(worker)) {
+            actor.ending = Some(reason);
+        }
+    }
+
+    /// A named or detached actor lives on without handles.
+    pub(crate) fn on_out_of_scope(&mut self, id: ActorId, out: &mut Vec<Order>) {
+        let Some(actor) = self.actors.get_mut(&id) else { return };
+        if actor.spec.detached || !actor.spec.name.is_empty() || actor.out_of_scope {
+            return;
+        }
+        actor.out_of_scope = true;
+        self.end(id, out);
+    }
+
+    /// Asks its worker to finish and end, once it is up.
+    pub(crate) fn end(&mut self, id: ActorId, out: &mut Vec<Order>) {
+        let Some(actor) = self.actors.get_mut(&id) else { return };
+        if let State::Alive(worker) = actor.state {
+            actor.ending = Some("every handle of it is gone".into());
+            out.push(Order::End(worker));
+        }
+    }
+
+    pub(crate) fn on_kill(&mut self, ask: Ask, id: ActorId, no_restart: bool, out: &mut Vec<Order>) {
+        let alive = self.actors.get(&id).filter(|a| !a.is_dead());
+        if let Some(actor) = alive {
+            let (spec, worker) = (&actor.spec, actor.worker());
+            if no_restart || !actor.may_restart() {
+                let error = texts::killed(spec);
+                self.bury(id, error, out);
+            } else if let Some(worker) = worker {
+                out.push(Order::Kill { worker, why: "killed by shoal.kill()".into() });
+            }
+        }
+        out.push(Order::Answer { ask, body: Response::Done });
+    }
+
+    pub(crate) fn on_client_lost(&mut self, client: WorkerId, exit: &Exit, out: &mut Vec<Order>) {
+        if let Some(id) = self.workers.remove(&client) {
+            self.on_actor_process_lost(id, exit, out);
+        }
+        for actor in self.actors.values_mut() {
+            actor.watchers.retain(|w| w.client != client);
+        }
+        if exit.clean {
+            return;
+        }
+        let orphans = self.actors.iter().filter(|(_, a)| a.creator == client && !a.spec.detached && !a.is_dead());
+        let orphans: Vec<_> = orphans.map(|(id, _)| *id).collect();
+        for id in orphans {
+            let error = texts::orphan(&self.actors[&id].spec, client, exit);
+            self.bury(id, error, out);
+        }
+    }
+
+    fn on_actor_process_lost(&mut self, id: ActorId, exit: &Exit, out: &mut Vec<Order>) {
+        let Some(actor) = self.actors.get_mut(&id) else { return };
+        if !actor.may_restart() || actor.out_of_scope {
+            let error = texts::process_gone(&actor.spec, actor.ending.as_deref(), exit);
+            self.bury(id, error, out);
+            return;
+        }
+        let error = texts::restarting(&actor.spec, exit);
+        let incarnation = actor.incarnation;
+        actor.incarnation += 1;
+        actor.restarts += 1;
+        actor.state = State::Placing;
+        actor.kept.clear();
+        for watcher in &actor.watchers {
+            let (client, error) = (watcher.client, error.clone());
+            out.push(Order::TellRestarting { client, actor: id, incarnation, error });
+        }
+        out.push(Order::WantWorker { actor: id, job: actor.job });
+    }
+
+    pub(crate) fn on_job_ended(&mut self, job: JobId, exit: &Exit, out: &mut Vec<Order>) {
+        let ends = self.actors.iter().filter(|(_, a)| a.job == job && !a.spec.detached && !a.is_dead());
+        let ends: Vec<_> = ends.map(|(id, _)| *id).collect();
+        for id in ends {
+            let error = texts::job_over(&self.actors[&id].spec, exit);
+            self.bury(id, error, out);
+        }
+    }
+
+    /// It is dead: its name is free, its worker killed, everybody who watches told.
+    pub(crate) fn bury(&mut self, id: ActorId, error: ErrorValue, out: &mut Vec<Order>) {
+        let Some(actor) = self.actors.get_mut(&id).filter(|a| !a.is_dead()) else { return };
+        match std::mem::replace(&mut actor.state, State::Dead(error.clone())) {
+            State::Placing => out.push(Order::DropWant(id)),
+            State::Constructing(worker) | State::Alive(worker) if self.workers.remove(&worker).is_some() => {
+                out.push(Order::Kill { worker, why: error.message.clone() });
+            }
+            State::Args | State::Constructing(_) | State::Alive(_) | State::Dead(_) => {}
+        }
+        let name = (actor.spec.namespace.clone(), actor.spec.name.clone());
+        (actor.args, actor.kept) = (Vec::new(), Vec::new());
+        actor.spec.class_bytes = Arc::from([]);
+        for watcher in actor.watchers.drain(..) {
+            out.push(Order::TellDead { client: watcher.client, actor: id, error: error.clone() });
+        }
+        if self.names.get(&name) == Some(&id) {
+            self.names.remove(&name);
+        }
+        self.store(Record::Death(id, error), None, out);
+        self.entomb(id);
+    }
+}

@@ -1,0 +1,36 @@
+//! The sans-IO directory of the cluster: jobs, nodes, actors and their names, keys and values.
+//!
+//! One door: [`Gcs::handle`] takes a past fact and appends orders. Whoever runs the core carries them out in their
+//! order and feeds what comes of them back; [`Order::Store`] comes before whatever may only be told once it is stored,
+//! and that waits for [`Event::Stored`]. Equal events give equal orders; nothing here reads a clock.
+//!
+//! ```
+//! use shoal_gcs::{Ask, Event, Gcs, Order};
+//! use shoal_types::WorkerId;
+//!
+//! let mut gcs = Gcs::new();
+//! let mut orders = Vec::new();
+//! let ask = Ask { client: WorkerId([1; 16]), req: 7 };
+//! gcs.handle(Event::KvPut { ask, key: b"k".to_vec(), value: b"v".to_vec() }, &mut orders);
+//! let Order::Store { write, .. } = orders.remove(0) else { panic!("a write is an order") };
+//! assert!(orders.is_empty());
+//! gcs.handle(Event::Stored(write), &mut orders);
+//! assert!(matches!(orders[0], Order::Answer { ask: Ask { req: 7, .. }, .. }));
+//! ```
+//!
+//! - GCS-1 a name belongs to at most one living actor of its namespace; whoever registers a second one is told the first.
+//! - GCS-2 every life of an actor has a number; what an older life says is ignored.
+//! - GCS-3 a watcher hears of each life at most once that it is up, and of the end exactly once.
+//! - GCS-4 an actor that is not detached ends with its job, and with its creator when that crashes.
+//! - GCS-5 a dead actor keeps its cause, and neither arguments nor class.
+#![deny(missing_docs)]
+
+mod actor;
+mod api;
+mod directory;
+mod end;
+mod life;
+mod texts;
+
+pub use api::{ActorInfo, Ask, Event, Exit, Order, Record};
+pub use directory::Gcs;

@@ -1,0 +1,106 @@
+//! What the daemon is started with.
+use serde::Deserialize;
+use shoal_net::NetError;
+use shoal_store::StoreError;
+use shoal_types::Resources;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Made by `shoal.runtime.launch` as JSON.
+#[derive(Clone, Debug, Deserialize)]
+pub struct NodeConfig {
+    /// The session folder; exists, mode 0700, with a folder `logs` in it.
+    pub session: PathBuf,
+    /// Where to listen.
+    pub socket: PathBuf,
+    /// Removed when the instance ends, besides the socket: records of the running process.
+    pub records: Vec<PathBuf>,
+    /// The instance ends with its first driver.
+    pub owned_by_first_client: bool,
+    /// What it has, in 1/10,000.
+    pub resources: BTreeMap<String, u64>,
+    /// Bytes of the arena.
+    pub object_store_memory: u64,
+    /// Most processes that run tasks; unset: by CPUs and memory.
+    pub max_workers: Option<usize>,
+    /// After how many seconds a request that never fits is an error; unset: never.
+    pub infeasible_grace: Option<f64>,
+    /// The host's name.
+    pub hostname: String,
+    /// "3.11".
+    pub python: String,
+    /// `zygote.py`.
+    pub zygote_script: PathBuf,
+    /// The folder that `shoal` is imported from.
+    pub package_root: PathBuf,
+    /// How the first zygote was started.
+    pub start: DriverStart,
+}
+
+/// What of a driver's start decides which zygote its workers come from (`launch.driver_start`).
+#[derive(Clone, Debug, Deserialize)]
+pub struct DriverStart {
+    /// The interpreter.
+    pub executable: String,
+    /// Its `sys.prefix`.
+    pub prefix: String,
+    /// Its options.
+    pub flags: Vec<String>,
+    /// The driver's environment.
+    pub environ: BTreeMap<String, String>,
+    /// The job's own runtime environment.
+    #[serde(default)]
+    pub runtime_env: serde_json::Value,
+}
+
+/// The daemon can't start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The configuration can't be read. Fatal.
+    #[error("configuration: {0}")]
+    Config(#[from] serde_json::Error),
+    /// A socket or the poller failed. Fatal.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// The arena can't be made. Fatal.
+    #[error("arena: {0}")]
+    Store(#[from] StoreError),
+    /// The kernel refused. Fatal.
+    #[error("{what}: {source}")]
+    Os {
+        /// The call.
+        what: &'static str,
+        /// Its error.
+        source: std::io::Error,
+    },
+}
+
+impl NodeError {
+    pub(crate) fn os(what: &'static str) -> impl Fn(std::io::Error) -> Self {
+        move |source| Self::Os { what, source }
+    }
+}
+
+impl NodeConfig {
+    /// Reads the JSON.
+    pub fn from_json(text: &str) -> Result<Self, NodeError> {
+        Ok(serde_json::from_str(text)?)
+    }
+
+    pub(crate) fn total(&self) -> Resources {
+        Resources::from_pairs(self.resources.clone())
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("unix:{}", self.socket.display())
+    }
+
+    pub(crate) fn sched(&self) -> shoal_sched::Config {
+        let mut config = shoal_sched::Config::new(self.total());
+        if let Some(max) = self.max_workers {
+            config.max_workers = max;
+        }
+        config.infeasible_grace = self.infeasible_grace.map(|seconds| (seconds.max(0.0) * 1e6) as u64);
+        config
+    }
+}

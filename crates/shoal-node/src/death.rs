@@ -1,0 +1,143 @@
+//! The death of a client, told in this order (NODE-3): what it relayed (before we come here), `WorkerDied`, what becomes
+//! of actors, then the end of its lanes.
+use crate::clients::{Client, Kind};
+use crate::exits::Ended;
+use crate::node::{Node, Todo};
+use crate::procs::Proc;
+use shoal_gcs::{Event as GcsEvent, Exit};
+use shoal_proto::control::ToClient;
+use shoal_sched::Event as SchedEvent;
+use shoal_types::{ErrorKind, ErrorValue, WorkerId};
+
+/// Deaths that are remembered, for who still speaks to the dead.
+const REMEMBERED: usize = 10_000;
+
+/// How a client ended.
+pub(crate) struct Death {
+    /// For people.
+    pub text: String,
+    /// In order: nothing of what it made has to end with it.
+    pub clean: bool,
+    /// On purpose: its task is not tried again.
+    pub intended: bool,
+}
+
+impl Node {
+    /// A worker's process has ended and everything that it said was heard.
+    pub(crate) fn on_worker_death(&mut self, worker: WorkerId, proc: &Proc, ended: Ended) {
+        let death = self.death_of(worker, proc, ended);
+        self.lose(worker, death);
+        self.sched_event(SchedEvent::WorkerLost(worker));
+    }
+
+    fn death_of(&self, worker: WorkerId, proc: &Proc, ended: Ended) -> Death {
+        let name = self.clients.get(&worker).and_then(|c| c.title.title()).filter(|name| !name.is_empty());
+        let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
+        let who = format!("worker process {}{name} {}", proc.pid.unwrap_or(0), ended.text());
+        let tail = proc.output.tail_text();
+        if let Some(why) = &proc.killed {
+            let text = format!("{who}: {why}");
+            return Death { text, clean: false, intended: false };
+        }
+        match &proc.leaving {
+            Some(Some(reason)) => Death { text: format!("{who}: {reason}"), clean: true, intended: true },
+            Some(None) => Death { text: who, clean: true, intended: false },
+            None if proc.dismissed && ended == Ended::Code(0) => Death { text: who, clean: true, intended: false },
+            None => Death { text: format!("{who}{tail}"), clean: false, intended: false },
+        }
+    }
+
+    /// A driver or a tool is gone. `closed`: its connection is; else its process is, and children that it forked may
+    /// hold the connection.
+    pub(crate) fn on_outsider_lost(&mut self, worker: WorkerId, closed: bool) {
+        let Some(client) = self.clients.get(&worker) else { return };
+        let (pid, bye, kind, job, conn) = (client.pid, client.bye, client.kind, client.job, client.conn);
+        let how = match (bye, closed) {
+            (true, _) => "has ended its job",
+            (false, true) => "closed its connection without a goodbye",
+            (false, false) => "died",
+        };
+        let (what, clean) = (if kind == Kind::Driver { "driver" } else { "process" }, bye);
+        let text = format!("the {what} (process {pid}) {how}");
+        let exit = Exit { text: text.clone(), clean };
+        self.lose(worker, Death { text, clean, intended: false });
+        if closed {
+            self.conns.remove(&conn);
+        } else if let Some(conn) = self.conns.get_mut(&conn) {
+            conn.lingering = true;
+        }
+        if kind == Kind::Driver {
+            self.end_job(job, exit, conn);
+        }
+    }
+
+    /// A forked child of a client that is gone was the last to hold its connection.
+    pub(crate) fn on_last_copy_gone(&mut self, conn: u64) {
+        self.conns.remove(&conn);
+        if let Some(slot) = self.orphan_slots.remove(&conn) {
+            self.arena.client_died(slot);
+        }
+    }
+
+    /// Takes a client off every index and tells whom it concerns.
+    fn lose(&mut self, worker: WorkerId, death: Death) {
+        let Some(client) = self.clients.remove(&worker) else { return };
+        if let Some(pidfd) = &client.pidfd {
+            let _ = self.poller.delete(pidfd);
+        }
+        self.tell_death(worker, &client, &death);
+        self.forget_memory(worker, &client);
+        let exit = Exit { text: death.text, clean: death.clean };
+        self.gcs_event(GcsEvent::ClientLost { client: worker, exit });
+        self.sched_event(SchedEvent::ClientLost(worker));
+        self.todo.push_back(Todo::CloseLanes(worker));
+    }
+
+    /// To clients of its job, whoever has a lane with it, and whoever spoke with it.
+    fn tell_death(&mut self, worker: WorkerId, client: &Client, death: &Death) {
+        let error = ErrorValue::new(ErrorKind::WorkerCrashed, death.text.clone());
+        let intended = death.intended;
+        if self.dead.len() >= REMEMBERED {
+            self.dead.clear();
+        }
+        self.dead.insert(worker, (error.clone(), intended));
+        let mut concerned = self.lanes.peers(worker);
+        concerned.extend(client.talked.iter().copied());
+        concerned.extend(self.clients.iter().filter(|(_, c)| c.job == client.job).map(|(id, _)| *id));
+        let died = ToClient::WorkerDied { worker: self.address_of(worker), error, intended };
+        for peer in concerned {
+            self.send(peer, &died, Vec::new());
+        }
+    }
+
+    /// Its pins and open chunks, and what it owned. A worker's forked children were killed with it; a driver's may
+    /// still read what it had pinned (ARENA-3).
+    fn forget_memory(&mut self, worker: WorkerId, client: &Client) {
+        self.arena.owner_died(worker);
+        let held = client.start.is_none() && !self.at_end(client.conn);
+        if held {
+            self.orphan_slots.insert(client.conn, client.slot);
+        } else {
+            self.arena.client_died(client.slot);
+        }
+        if client.start.is_some()
+            && let Some(conn) = self.conns.remove(&client.conn)
+        {
+            let _ = self.poller.delete(&conn.fd);
+        }
+    }
+
+    /// Whether nobody holds the other end of a connection any more.
+    fn at_end(&self, conn: u64) -> bool {
+        let Some(conn) = self.conns.get(&conn) else { return true };
+        let mut fds = [rustix::event::PollFd::new(&conn.fd, rustix::event::PollFlags::RDHUP)];
+        let none = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
+        rustix::event::poll(&mut fds, Some(&none)).is_ok_and(|n| n > 0)
+    }
+
+    pub(crate) fn close_lanes(&mut self, worker: WorkerId) {
+        for (lane, peer) in self.lanes.close_all(worker) {
+            self.send(peer, &ToClient::LaneClosed(lane), Vec::new());
+        }
+    }
+}

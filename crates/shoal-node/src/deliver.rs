@@ -1,0 +1,65 @@
+//! To clients: messages, lanes, relays.
+use crate::node::Node;
+use crate::sys;
+use shoal_proto::control::ToClient;
+use shoal_types::{ErrorKind, ErrorValue, LaneId, WorkerId};
+use std::os::fd::OwnedFd;
+
+impl Node {
+    /// Queues a message for a client; one that is gone needs none. A client that let more than the bound pile up is
+    /// given up (NODE-1).
+    pub(crate) fn send(&mut self, to: WorkerId, msg: &ToClient, fds: Vec<OwnedFd>) {
+        let Some(id) = self.clients.get(&to).map(|c| c.conn) else { return };
+        let queued = self.conns.get_mut(&id).is_none_or(|conn| conn.queue(msg, fds));
+        if !queued {
+            self.kill_worker(to, "it does not read what the daemon tells it");
+            if let Some(conn) = self.conns.get(&id) {
+                let _ = rustix::net::shutdown(&conn.fd, rustix::net::Shutdown::Both);
+            }
+        }
+    }
+
+    /// The lane from caller to executor, opened if there is none: the executor is told first (LANES-1). `None`: one of
+    /// them is gone, or has no slot left.
+    pub(crate) fn lane(&mut self, caller: WorkerId, executor: WorkerId) -> Option<LaneId> {
+        if let Some(lane) = self.lanes.find(caller, executor) {
+            return Some(lane);
+        }
+        let (calls, executes) = (self.clients.get(&caller)?, self.clients.get(&executor)?);
+        let (caller_bell, executor_bell) = (sys::dup(&calls.bell)?, sys::dup(&executes.bell)?);
+        let (caller_wake, executor_wake) = (calls.wake, executes.wake);
+        let (lane, record) = self.lanes.open(caller, executor)?;
+        let memory = shoal_ring::Lane::create(lane.0, record.caller_slot, record.executor_slot).ok();
+        let (Some(ours), Some(theirs)) = (memory.as_ref().and_then(sys::dup), memory) else {
+            self.lanes.forget(lane);
+            return None;
+        };
+        let (peer, wake) = (self.address_of(caller), caller_wake);
+        let (my_slot, peer_slot) = (record.executor_slot, record.caller_slot);
+        let opened = ToClient::LaneOpened { lane, caller: false, peer, wake, my_slot, peer_slot };
+        self.send(executor, &opened, vec![ours, caller_bell]);
+        let (peer, wake) = (self.address_of(executor), executor_wake);
+        let (my_slot, peer_slot) = (record.caller_slot, record.executor_slot);
+        let opened = ToClient::LaneOpened { lane, caller: true, peer, wake, my_slot, peer_slot };
+        self.send(caller, &opened, vec![theirs, executor_bell]);
+        Some(lane)
+    }
+
+    /// From one client to another; the sender hears when there is no such client any more.
+    pub(crate) fn relay(&mut self, from: WorkerId, to: WorkerId, body: Vec<u8>) {
+        let address = self.address_of(from);
+        let Some(client) = self.clients.get_mut(&to) else {
+            let (error, intended) = self.dead.get(&to).cloned().unwrap_or_else(|| {
+                let text = "the process is gone, or belongs to another instance";
+                (ErrorValue::new(ErrorKind::WorkerCrashed, text), false)
+            });
+            let worker = self.address_of(to);
+            return self.send(from, &ToClient::WorkerDied { worker, error, intended }, Vec::new());
+        };
+        client.talked.insert(from);
+        if let Some(sender) = self.clients.get_mut(&from) {
+            sender.talked.insert(to);
+        }
+        self.send(to, &ToClient::Relayed { from: address, body }, Vec::new());
+    }
+}

@@ -1,0 +1,67 @@
+//! Jobs: a driver's namespace, how its workers start, its end.
+use crate::config::DriverStart;
+use crate::node::Node;
+use crate::sys;
+use serde_json::Value;
+use shoal_gcs::{Event as GcsEvent, Exit};
+use shoal_sched::Event as SchedEvent;
+use shoal_types::{JobId, WorkerId};
+
+pub(crate) struct Job {
+    pub driver: WorkerId,
+    pub namespace: String,
+    pub start: DriverStart,
+    /// The same as the driver sent it, for zygotes.
+    pub raw_start: Value,
+    /// The driver wants its workers' output.
+    pub logs: bool,
+    /// Its driver is gone; the connection on which it waits for the end of its workers.
+    pub ended: Option<u64>,
+}
+
+impl Job {
+    pub fn new(namespace: &str, start: DriverStart, raw_start: Value, logs: bool) -> Self {
+        Self { driver: WorkerId::NIL, namespace: namespace.to_owned(), start, raw_start, logs, ended: None }
+    }
+}
+
+impl Node {
+    /// A driver says goodbye: its job ends now, its connection when its workers are gone.
+    pub(crate) fn on_bye(&mut self, from: WorkerId) {
+        let Some(client) = self.clients.get_mut(&from) else { return };
+        client.bye = true;
+        if client.start.is_none() {
+            self.on_outsider_lost(from, false);
+        }
+    }
+
+    /// The driver is gone: everything of its job ends but detached actors; an instance of `init()` ends with it.
+    pub(crate) fn end_job(&mut self, job: JobId, exit: Exit, conn: u64) {
+        let Some(record) = self.jobs.get_mut(&job) else { return };
+        record.ended = Some(conn);
+        if self.config.owned_by_first_client && job == JobId(1) {
+            self.ending = Some(0);
+            return;
+        }
+        self.gcs_event(GcsEvent::JobEnded { job, exit });
+        self.sched_event(SchedEvent::JobEnded(job));
+        self.settle();
+        self.check_job(job);
+    }
+
+    /// When no process of an ended job is about to die any more, its driver is told by end-of-file; when there is none
+    /// at all, the job is forgotten.
+    pub(crate) fn check_job(&mut self, job: JobId) {
+        let Some(conn) = self.jobs.get(&job).and_then(|j| j.ended) else { return };
+        if self.procs.values().any(|p| p.job == job && p.killed.is_some()) {
+            return;
+        }
+        if let Some(conn) = self.conns.get(&conn) {
+            sys::half_close(&conn.fd);
+        }
+        let detached = self.gcs.actors().any(|a| a.state != "DEAD" && self.gcs.job_of(a.id) == Some(job));
+        if !detached && self.procs.values().all(|p| p.job != job) {
+            self.jobs.remove(&job);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The daemon's state and its loop.
+use crate::clients::Client;
+use crate::config::{NodeConfig, NodeError};
+use crate::conn::Conn;
+use crate::jobs::Job;
+use crate::lanes::Lanes;
+use crate::procs::Proc;
+use crate::sys::{self, Clock};
+use crate::token::Token;
+use crate::zygote::Zygote;
+use rustc_hash::FxHashMap;
+use shoal_gcs::{Event as GcsEvent, Gcs, Order as GcsOrder};
+use shoal_net::{Event, Interest, Poller};
+use shoal_sched::{Event as SchedEvent, Order as SchedOrder, Sched};
+use shoal_store::{ArenaServer, ClientSlot};
+use shoal_types::{Address, ErrorValue, JobId, NodeId, WorkerId};
+use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+/// An order of a core that is still to be carried out.
+pub(crate) enum Todo {
+    Sched(SchedOrder),
+    Gcs(GcsOrder),
+    /// A client is gone, and everybody has been told.
+    CloseLanes(WorkerId),
+}
+
+pub(crate) struct Node {
+    pub config: NodeConfig,
+    pub id: NodeId,
+    pub clock: Clock,
+    pub poller: Poller,
+    pub listener: Option<OwnedFd>,
+    pub signals: OwnedFd,
+    pub sched: Sched,
+    pub gcs: Gcs,
+    pub arena: ArenaServer,
+    arena_due: Option<Duration>,
+    pub conns: BTreeMap<u64, Conn>,
+    pub last_conn: u64,
+    pub clients: BTreeMap<WorkerId, Client>,
+    pub procs: BTreeMap<u64, Proc>,
+    pub zygotes: BTreeMap<u64, Zygote>,
+    pub last_zygote: u64,
+    pub jobs: BTreeMap<JobId, Job>,
+    pub last_job: u32,
+    pub lanes: Lanes,
+    /// Clients that are gone: for who still speaks to them.
+    pub dead: FxHashMap<WorkerId, (ErrorValue, bool)>,
+    /// Arena slots of clients that are gone whose forked children live, by connection.
+    pub orphan_slots: BTreeMap<u64, ClientSlot>,
+    pub todo: VecDeque<Todo>,
+    /// For reading pipes.
+    pub buffer: Vec<u8>,
+    /// The instance ends with this exit code.
+    pub ending: Option<i32>,
+}
+
+impl Node {
+    /// Makes everything that a client may ask for at once, then says so with one byte to the first client.
+    pub fn start(
+        config: NodeConfig,
+        first: Option<OwnedFd>,
+        zygote: Option<(OwnedFd, u32)>,
+    ) -> Result<Self, NodeError> {
+        sys::prepare_process();
+        let signals = sys::signal_fd()?;
+        let poller = Poller::new()?;
+        let listener = shoal_net::listen(&config.socket)?;
+        poller.add(&listener, Token::Listener.into(), Interest::Read)?;
+        poller.add(&signals, Token::Signals.into(), Interest::Read)?;
+        let arena = ArenaServer::create(config.object_store_memory)?;
+        let key = config.start.key(&serde_json::Value::Null);
+        let mut node = Self::with(config, poller, listener, signals, arena);
+        if let Some((fd, pid)) = zygote {
+            node.add_zygote(key, fd, pid);
+        }
+        node.join_cluster();
+        if let Some(first) = first {
+            rustix::io::write(&first, b"+").map_err(|e| NodeError::os("write to the first client")(e.into()))?;
+            node.add_conn(first);
+        }
+        Ok(node)
+    }
+
+    fn with(
+        config: NodeConfig,
+        poller: Poller,
+        listener: OwnedFd,
+        signals: OwnedFd,
+        arena: ArenaServer,
+    ) -> Self {
+        Self {
+            id: NodeId(sys::random_id()),
+            clock: Clock::start(),
+            sched: Sched::new(config.sched()),
+            gcs: Gcs::new(),
+            config,
+            poller,
+            listener: Some(listener),
+            signals,
+            arena,
+            arena_due: None,
+            conns: BTreeMap::new(),
+            last_conn: 0,
+            clients: BTreeMap::new(),
+            procs: BTreeMap::new(),
+            zygotes: BTreeMap::new(),
+            last_zygote: 0,
+            jobs: BTreeMap::new(),
+            last_job: 0,
+            lanes: Lanes::default(),
+            dead: FxHashMap::default(),
+            orphan_slots: BTreeMap::new(),
+            todo: VecDeque::new(),
+            buffer: vec![0; 64 << 10],
+            ending: None,
+        }
+    }
+
+    fn join_cluster(&mut self) {
+        let (hostname, address, total) = (self.config.hostname.clone(), self.config.address(), self.config.total());
+        self.gcs_event(GcsEvent::NodeJoined { node: self.id, hostname, address, total });
+    }
+
+    /// Runs until the instance ends; the exit code.
+    pub fn serve(&mut self) -> i32 {
+        let mut events = Vec::new();
+        loop {
+            self.settle();
+            self.arena_due = self.arena.sweep(self.clock.elapsed());
+            self.flush();
+            if let Some(code) = self.ending {
+                self.end_instance();
+                return code;
+            }
+            if let Err(error) = self.poller.wait(&mut events, self.patience()) {
+                eprintln!("shoal: the node daemon cannot go on: {error}");
+                self.ending = Some(1);
+                continue;
+            }
+            for event in &events {
+                self.on_ready(event);
+                self.settle();
+            }
+            self.tick();
+        }
+    }
+
+    /// How long nothing but a descriptor can change anything (NODE-5).
+    fn patience(&self) -> Option<Duration> {
+        let now = self.clock.micros();
+        let procs = self.procs.values().filter_map(|p| p.deadline).min();
+        let arena = self.arena_due.map(|due| due.as_micros() as u64);
+        let due = [self.sched.next_deadline(), procs, arena].into_iter().flatten().min()?;
+        Some(Duration::from_micros(due.saturating_sub(now)))
+    }
+
+    fn tick(&mut self) {
+        let now = self.clock.micros();
+        self.check_deadlines(now);
+        if self.sched.next_deadline().is_some_and(|due| due <= now) {
+            self.sched_event(SchedEvent::Ticked);
+        }
+    }
+
+    fn on_ready(&mut self, event: &Event) {
+        match Token::decode(event.token) {
+            Some(Token::Listener) => self.accept_all(),
+            Some(Token::Signals) => self.on_signals(),
+            Some(Token::Conn(id)) => self.on_conn(id, event.writable),
+            Some(Token::Driver(conn)) => self.on_driver_gone(conn),
+            Some(Token::Proc(start)) => self.on_proc_gone(start),
+            Some(Token::Out(start)) => self.on_output(start, false),
+            Some(Token::Err(start)) => self.on_output(start, true),
+            Some(Token::Zygote(id)) => self.on_zygote(id, event.writable),
+            None => {}
+        }
+    }
+
+    fn on_signals(&mut self) {
+        while let Some(signal) = sys::next_signal(self.signals.as_fd()) {
+            if signal != libc::SIGCHLD {
+                self.ending = Some(0);
+            }
+        }
+        while let Some((pid, status)) = sys::reap() {
+            self.on_reaped(pid, status);
+        }
+    }
+
+    /// Feeds the scheduler; its orders are carried out by [`Node::settle`].
+    pub fn sched_event(&mut self, event: SchedEvent) {
+        let mut orders = Vec::new();
+        self.sched.handle(self.clock.micros(), event, &mut orders);
+        self.todo.extend(orders.into_iter().map(Todo::Sched));
+    }
+
+    /// Feeds the directory; its orders are carried out by [`Node::settle`].
+    pub fn gcs_event(&mut self, event: GcsEvent) {
+        let mut orders = Vec::new();
+        self.gcs.handle(event, &mut orders);
+        self.todo.extend(orders.into_iter().map(Todo::Gcs));
+    }
+
+    /// Carries out orders until none is left.
+    pub fn settle(&mut self) {
+        while let Some(todo) = self.todo.pop_front() {
+            match todo {
+                Todo::Sched(order) => self.carry_out_sched(order),
+                Todo::Gcs(order) => self.carry_out_gcs(order),
+                Todo::CloseLanes(worker) => self.close_lanes(worker),
+            }
+        }
+    }
+
+    pub fn address_of(&self, worker: WorkerId) -> Address {
+        Address { node: self.id, worker }
+    }
+}

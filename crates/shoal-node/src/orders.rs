@@ -1,0 +1,86 @@
+//! The cores' orders, carried out.
+use crate::node::Node;
+use shoal_gcs::{Event as GcsEvent, Order as GcsOrder};
+use shoal_proto::control::ToClient;
+use shoal_sched::{Event as SchedEvent, Order as SchedOrder};
+use shoal_types::{ActorId, JobId, LeaseId, RefWire, WorkerId};
+
+impl Node {
+    pub(crate) fn carry_out_sched(&mut self, order: SchedOrder) {
+        match order {
+            SchedOrder::StartWorker { start, shape, gpus } => self.start_worker(start, shape, gpus),
+            SchedOrder::Grant { client, key, lease, worker } => self.grant(client, key, lease, worker),
+            SchedOrder::Recall { client, lease } => self.send(client, &ToClient::Recall(lease), Vec::new()),
+            SchedOrder::AssignActor { actor, worker } => self.gcs_event(GcsEvent::Assigned { actor, worker }),
+            SchedOrder::Retire(worker) => self.send(worker, &ToClient::Retire, Vec::new()),
+            SchedOrder::KillWorker { worker, why } => self.kill_worker(worker, &why),
+            SchedOrder::KillStart(start) => self.kill_proc(start, "its job is over"),
+            SchedOrder::Unschedulable { client, key, error } => {
+                self.send(client, &ToClient::Unschedulable { key, error }, Vec::new());
+            }
+            SchedOrder::ActorUnschedulable { actor, error } => {
+                self.gcs_event(GcsEvent::Unplaceable { actor, error });
+            }
+        }
+    }
+
+    fn grant(&mut self, client: WorkerId, key: u32, lease: LeaseId, worker: WorkerId) {
+        match self.lane(client, worker) {
+            Some(lane) => {
+                let worker = self.address_of(worker);
+                self.send(client, &ToClient::Granted { key, lease, lane, worker }, Vec::new());
+            }
+            // One of the two is gone, as the scheduler is about to hear, or a bell has no slot left.
+            None => self.kill_worker(worker, "its caller has no room for one more lane"),
+        }
+    }
+
+    pub(crate) fn carry_out_gcs(&mut self, order: GcsOrder) {
+        match order {
+            // The memory store: what is in the directory is stored.
+            GcsOrder::Store { write, .. } => self.gcs_event(GcsEvent::Stored(write)),
+            GcsOrder::Answer { ask, body } => self.answer(ask, body),
+            GcsOrder::WantWorker { actor, job } => self.want_worker(actor, job),
+            GcsOrder::DropWant(actor) => self.sched_event(SchedEvent::ActorGone(actor)),
+            GcsOrder::Become { worker, spec, incarnation, args } => {
+                self.send(worker, &ToClient::BecomeActor { spec, incarnation, args }, Vec::new());
+            }
+            GcsOrder::TellUp { client, actor, incarnation, worker, kept } => {
+                self.tell_up(client, (actor, incarnation), worker, kept);
+            }
+            GcsOrder::TellRestarting { client, actor, incarnation, error } => {
+                self.send(client, &ToClient::ActorRestarting { actor, incarnation, error }, Vec::new());
+            }
+            GcsOrder::TellDead { client, actor, error } => {
+                self.send(client, &ToClient::ActorDead { actor, error }, Vec::new());
+            }
+            GcsOrder::End(worker) => {
+                self.with_proc(worker, |proc| proc.dismissed = true);
+                self.send(worker, &ToClient::EndActor, Vec::new());
+            }
+            GcsOrder::Kill { worker, why } => self.kill_worker(worker, &why),
+        }
+    }
+
+    fn want_worker(&mut self, actor: ActorId, job: JobId) {
+        let Some(spec) = self.gcs.spec(actor) else { return };
+        let event = SchedEvent::ActorWanted {
+            actor,
+            job,
+            hold: spec.resources.clone(),
+            placement: spec.placement.clone(),
+            runtime_env: spec.runtime_env.clone(),
+            depth: spec.depth,
+            detached: spec.detached,
+        };
+        self.sched_event(event);
+    }
+
+    fn tell_up(&mut self, client: WorkerId, life: (ActorId, u32), worker: WorkerId, kept: Vec<RefWire>) {
+        let (actor, incarnation) = life;
+        if let Some(lane) = self.lane(client, worker) {
+            let worker = self.address_of(worker);
+            self.send(client, &ToClient::ActorUp { actor, incarnation, lane, worker, kept }, Vec::new());
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What runs now: on this thread, and in this process.
+//!
+//! - CUR-1 `RUNNING` is the task that the main thread has taken; the I/O thread reads it to know whom to interrupt.
+//! - CUR-2 an interrupt is wanted for one task; the signal's handler raises only while that one runs.
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+use shoal_proto::control::ToNode;
+use shoal_types::{ActorId, TaskId};
+use shoal_worker::Runtime;
+use std::cell::RefCell;
+use std::sync::Arc;
+
+/// A task or call as its thread knows it.
+#[derive(Clone)]
+pub(crate) struct Current {
+    pub(crate) task: TaskId,
+    pub(crate) name: Arc<str>,
+    pub(crate) depth: u32,
+    pub(crate) attempt: u16,
+    pub(crate) actor: Option<ActorId>,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Vec<Current>> = const { RefCell::new(Vec::new()) };
+}
+
+static RUNNING: Mutex<Option<TaskId>> = Mutex::new(None);
+static WANTED: Mutex<Option<TaskId>> = Mutex::new(None);
+
+/// How many of this process's calls wait, of how many that run.
+struct Blocked {
+    running: u32,
+    waiting: u32,
+    told: bool,
+}
+
+static BLOCKED: Mutex<Blocked> = Mutex::new(Blocked { running: 0, waiting: 0, told: false });
+
+/// This thread runs `current` from now on.
+pub(crate) fn enter(current: Current) {
+    CURRENT.with_borrow_mut(|stack| stack.push(current));
+    BLOCKED.lock().running += 1;
+}
+
+/// It doesn't any more.
+pub(crate) fn leave() {
+    CURRENT.with_borrow_mut(Vec::pop);
+    BLOCKED.lock().running -= 1;
+}
+
+/// The main thread runs this task, or none.
+pub(crate) fn set_running(task: Option<TaskId>) {
+    *RUNNING.lock() = task;
+    if task.is_none() {
+        *WANTED.lock() = None;
+    }
+}
+
+/// Asks for an interrupt of `task` if the main thread runs it. Called by the I/O thread.
+pub(crate) fn want_interrupt(task: TaskId) -> bool {
+    let running = RUNNING.lock();
+    let hit = *running == Some(task);
+    if hit {
+        *WANTED.lock() = Some(task);
+    }
+    hit
+}
+
+/// Nesting depth of what this thread runs, plus one; 0 in a driver.
+pub(crate) fn child_depth() -> u32 {
+    CURRENT.with_borrow(|stack| stack.last().map_or(0, |c| c.depth + 1))
+}
+
+/// In a worker's signal handler: whether the running task is the one to interrupt. Answers yes once.
+#[pyfunction]
+pub(crate) fn interrupt_wanted() -> bool {
+    let running = *RUNNING.lock();
+    let mut wanted = WANTED.lock();
+    running.is_some() && *wanted == running && {
+        *wanted = None;
+        true
+    }
+}
+
+/// The task or call that this thread runs; None in a driver.
+#[pyfunction]
+pub(crate) fn current(py: Python<'_>) -> PyResult<Option<Py<PyDict>>> {
+    let Some(current) = CURRENT.with_borrow(|stack| stack.last().cloned()) else { return Ok(None) };
+    let out = PyDict::new(py);
+    out.set_item("task_id", PyBytes::new(py, &current.task.0))?;
+    out.set_item("name", &*current.name)?;
+    out.set_item("depth", current.depth)?;
+    out.set_item("attempt", current.attempt)?;
+    out.set_item("actor_id", current.actor.map(|a| PyBytes::new(py, &a.0).unbind()))?;
+    Ok(Some(out.unbind()))
+}
+
+/// While it lives, this thread's task waits; when all that run here wait, the daemon lends their CPUs.
+pub(crate) struct Blocking<'a>(Option<&'a Runtime>);
+
+impl<'a> Blocking<'a> {
+    pub(crate) fn begin(runtime: &'a Runtime) -> Self {
+        if CURRENT.with_borrow(Vec::is_empty) {
+            return Self(None);
+        }
+        let mut blocked = BLOCKED.lock();
+        blocked.waiting += 1;
+        if blocked.waiting >= blocked.running && !blocked.told {
+            blocked.told = true;
+            runtime.tell_node(&ToNode::Blocked);
+        }
+        Self(Some(runtime))
+    }
+}
+
+impl Drop for Blocking<'_> {
+    fn drop(&mut self) {
+        let Some(runtime) = self.0 else { return };
+        let mut blocked = BLOCKED.lock();
+        blocked.waiting -= 1;
+        if blocked.told {
+            blocked.told = false;
+            runtime.tell_node(&ToNode::Unblocked);
+        }
+    }
+}
+
+/// In a forked child: nothing runs.
+pub(crate) fn forked() {
+    CURRENT.with_borrow_mut(Vec::clear);
+    for lock in [&RUNNING, &WANTED] {
+        if lock.is_locked() {
+            // SAFETY: this is the only thread of the child; who held the lock does not exist here.
+            unsafe { lock.force_unlock() };
+        }
+        *lock.lock() = None;
+    }
+    if BLOCKED.is_locked() {
+        // SAFETY: as above.
+        unsafe { BLOCKED.force_unlock() };
+    }
+    *BLOCKED.lock() = Blocked { running: 0, waiting: 0, told: false };
+}
+
+/// The actor whose method this thread runs.
+pub(crate) fn actor() -> Option<ActorId> {
+    CURRENT.with_borrow(|stack| stack.last().and_then(|c| c.actor))
+}

@@ -1,0 +1,58 @@
+//! Rust's errors as Python's exceptions: one place, by way of one hook.
+use crate::hooks::{call, hooks};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use shoal_types::{ErrorKind, ErrorValue};
+
+/// The name that `make_exception` knows it by.
+pub(crate) fn kind_name(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Task => "Task",
+        ErrorKind::WorkerCrashed => "WorkerCrashed",
+        ErrorKind::ActorDied => "ActorDied",
+        ErrorKind::ActorUnavailable => "ActorUnavailable",
+        ErrorKind::Cancelled => "Cancelled",
+        ErrorKind::OwnerDied => "OwnerDied",
+        ErrorKind::ObjectLost => "ObjectLost",
+        ErrorKind::StoreFull => "StoreFull",
+        ErrorKind::NodeDied => "NodeDied",
+        ErrorKind::Unschedulable => "Unschedulable",
+        ErrorKind::ActorUnschedulable => "ActorUnschedulable",
+        ErrorKind::PendingCalls => "PendingCalls",
+        ErrorKind::RuntimeEnv => "RuntimeEnv",
+        ErrorKind::System => "System",
+    }
+}
+
+/// The exception that stands for an error of the runtime or of a task.
+pub(crate) fn exception(py: Python<'_>, error: &ErrorValue) -> PyErr {
+    let actor = error.actor.map(|a| PyBytes::new(py, &a.0).unbind());
+    make(py, kind_name(error.kind), &error.message, &error.pickled, actor)
+}
+
+/// An exception that has no error value: `GetTimeout`, `NotConnected`.
+pub(crate) fn local(py: Python<'_>, kind: &str, message: &str) -> PyErr {
+    make(py, kind, message, &[], None)
+}
+
+fn make(py: Python<'_>, kind: &str, message: &str, pickled: &[u8], actor: Option<Py<PyBytes>>) -> PyErr {
+    let made = hooks(py).and_then(|h| call(py, &h.make_exception, (kind, message, PyBytes::new(py, pickled), actor)));
+    match made {
+        Ok(exception) => PyErr::from_value(exception),
+        Err(error) => error,
+    }
+}
+
+/// What the user's exception is to others: its text, which always arrives, and its pickle when it has one.
+pub(crate) fn pack(py: Python<'_>, error: &PyErr, name: &str, retry: Option<&Bound<'_, PyAny>>) -> (ErrorValue, bool) {
+    let packed = hooks(py).and_then(|h| {
+        let out = call(py, &h.pack_error, (error.value(py), name, retry))?;
+        out.extract::<(String, Vec<u8>, bool)>()
+    });
+    match packed {
+        Ok((message, pickled, retryable)) => {
+            (ErrorValue { kind: ErrorKind::Task, message, pickled, actor: None }, retryable)
+        }
+        Err(second) => (ErrorValue::new(ErrorKind::Task, format!("{name} raised {error}, and packing it raised {second}")), false),
+    }
+}

@@ -1,0 +1,52 @@
+//! What the one thread of Python's that we own waits for.
+use crate::refs::ObjectRef;
+use crate::session::runtime;
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+use std::collections::HashMap;
+
+static TOKENS: Mutex<Option<HashMap<u64, Py<PyAny>>>> = Mutex::new(None);
+
+/// Asks for `("ready", token)` from `events` when the ref has a value.
+#[pyfunction]
+pub(crate) fn watch(r#ref: &Bound<'_, ObjectRef>, token: Py<PyAny>) -> PyResult<()> {
+    let py = r#ref.py();
+    let id = r#ref.get().id(py)?;
+    let number = runtime(py)?.watch(id).map_err(|e| crate::errors::exception(py, &e))?;
+    TOKENS.lock().get_or_insert_default().insert(number, token);
+    Ok(())
+}
+
+/// Blocks until something is due; empty when the session has ended.
+#[pyfunction]
+pub(crate) fn events(py: Python<'_>) -> PyResult<Py<PyList>> {
+    let out = PyList::empty(py);
+    let Some(runtime) = crate::session::try_runtime() else { return Ok(out.unbind()) };
+    let (ready, logs) = py.detach(|| runtime.notices());
+    for number in ready {
+        let token = TOKENS.lock().as_mut().and_then(|t| t.remove(&number));
+        if let Some(token) = token {
+            out.append(("ready", token))?;
+        }
+    }
+    for line in logs {
+        out.append(("log", (line.name, line.pid, line.stderr, PyBytes::new(py, &line.line))))?;
+    }
+    Ok(out.unbind())
+}
+
+/// The session is over: nobody will be told.
+pub(crate) fn forget() {
+    let tokens = TOKENS.lock().take();
+    drop(tokens);
+}
+
+/// In a forked child.
+pub(crate) fn forked() {
+    if TOKENS.is_locked() {
+        // SAFETY: this is the only thread of the child; who held the lock does not exist here.
+        unsafe { TOKENS.force_unlock() };
+    }
+    std::mem::forget(TOKENS.lock().take());
+}

@@ -1,0 +1,56 @@
+//! What Rust asks of Python: the methods of the object given to `set_hooks`.
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+/// The methods by name, bound once.
+pub(crate) struct Hooks {
+    pub(crate) serialize: Py<PyAny>,
+    pub(crate) deserialize: Py<PyAny>,
+    pub(crate) make_exception: Py<PyAny>,
+    pub(crate) pack_error: Py<PyAny>,
+    pub(crate) load_function: Py<PyAny>,
+    pub(crate) unserializable: Py<PyAny>,
+    pub(crate) await_ref: Py<PyAny>,
+    pub(crate) future_of: Py<PyAny>,
+    pub(crate) become_actor: Py<PyAny>,
+    pub(crate) cancel_call: Py<PyAny>,
+    pub(crate) system_exit_text: Py<PyAny>,
+    pub(crate) name_taken: Py<PyAny>,
+}
+
+static HOOKS: PyOnceLock<Hooks> = PyOnceLock::new();
+
+/// Gives Rust the Python side's functions. Once a process; later calls change nothing.
+#[pyfunction]
+pub(crate) fn set_hooks(hooks: &Bound<'_, PyAny>) -> PyResult<()> {
+    let get = |name: &str| hooks.getattr(name).map(Bound::unbind);
+    let bound = Hooks {
+        serialize: get("serialize")?,
+        deserialize: get("deserialize")?,
+        make_exception: get("make_exception")?,
+        pack_error: get("pack_error")?,
+        load_function: get("load_function")?,
+        unserializable: get("unserializable")?,
+        await_ref: get("await_ref")?,
+        future_of: get("future_of")?,
+        become_actor: get("become_actor")?,
+        cancel_call: get("cancel_call")?,
+        system_exit_text: get("system_exit_text")?,
+        name_taken: get("name_taken")?,
+    };
+    let _ = HOOKS.set(hooks.py(), bound);
+    Ok(())
+}
+
+/// The hooks; an error before `set_hooks`.
+pub(crate) fn hooks(py: Python<'_>) -> PyResult<&'static Hooks> {
+    HOOKS.get(py).ok_or_else(|| pyo3::exceptions::PyRuntimeError::new_err("shoal._core is used without shoal"))
+}
+
+/// Calls a hook.
+pub(crate) fn call<'py, A>(py: Python<'py>, hook: &Py<PyAny>, args: A) -> PyResult<Bound<'py, PyAny>>
+where
+    A: pyo3::call::PyCallArgs<'py>,
+{
+    hook.bind(py).call1(args)
+}

@@ -1,0 +1,62 @@
+//! The PyO3 module `shoal._core`: the only crate that knows Python.
+//!
+//! - PY-1 no lock of the runtime is held while Python code runs, and nobody who holds one wants the GIL: so a thread
+//!   may take a lock of the runtime with the GIL.
+//! - PY-2 every wait is without the GIL and looks for signals when it is interrupted.
+//! - PY-3 objects of an older session, and of the parent in a forked child, are inert: their release does nothing,
+//!   their use raises one sentence.
+mod actor;
+mod buffers;
+mod codec;
+mod current;
+mod errors;
+mod events;
+mod hooks;
+mod objects;
+mod query;
+mod refs;
+mod session;
+mod template;
+mod title;
+mod worker;
+
+
+#[pyo3::pymodule(name = "_core", gil_used = true)]
+mod core_module {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::actor::{ActorRef, actor_from_bytes, create_actor, get_actor, kill_actor};
+    #[pymodule_export]
+    use crate::buffers::BufferView;
+    #[pymodule_export]
+    use crate::current::{current, interrupt_wanted};
+    #[pymodule_export]
+    use crate::events::{events, watch};
+    #[pymodule_export]
+    use crate::hooks::set_hooks;
+    #[pymodule_export]
+    use crate::objects::{cancel, get, put, wait};
+    #[pymodule_export]
+    use crate::query::{kv_get, kv_put, named_actors, nodes, status, stop_instance};
+    #[pymodule_export]
+    use crate::refs::{ObjectRef, ref_from_bytes};
+    #[pymodule_export]
+    use crate::session::{connect_driver, connect_worker, connected, disconnect, forked, node_main, session};
+    #[pymodule_export]
+    use crate::template::Template;
+    #[pymodule_export]
+    use crate::title::set_title;
+    #[pymodule_export]
+    use crate::worker::{Call, exit_actor, leave, run_worker};
+
+    #[pymodule_init]
+    fn init(m: &Bound<'_, PyModule>) -> PyResult<()> {
+        let os = m.py().import("os")?;
+        let kwargs = pyo3::types::PyDict::new(m.py());
+        kwargs.set_item("after_in_child", m.getattr("forked")?)?;
+        os.call_method("register_at_fork", (), Some(&kwargs))?;
+        Ok(())
+    }
+}
+

@@ -1,0 +1,158 @@
+//! `put`, `get`, `wait`, `cancel`.
+use crate::codec::{decode, encode};
+use crate::current::Blocking;
+use crate::errors;
+use crate::refs::ObjectRef;
+use crate::session::runtime;
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PySequence, PyTuple};
+use shoal_types::{ObjectId, Value};
+use shoal_worker::{Runtime, Waited, Waiter};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Stores a value.
+#[pyfunction]
+pub(crate) fn put(value: &Bound<'_, PyAny>) -> PyResult<ObjectRef> {
+    let py = value.py();
+    let runtime = runtime(py)?;
+    let wire = runtime.new_object();
+    let value = encode(value, "shoal.put()")?.into_value(py, &runtime, wire.id, wire.owner.worker)?;
+    runtime.put(wire.id, value).map_err(|e| errors::exception(py, &e))?;
+    Ok(ObjectRef::owned(wire))
+}
+
+/// The value of one ref or the list of values of several.
+#[pyfunction]
+pub(crate) fn get<'py>(refs: &Bound<'py, PyAny>, timeout: Option<f64>, copy: bool) -> PyResult<Bound<'py, PyAny>> {
+    let py = refs.py();
+    let runtime = runtime(py)?;
+    if let Ok(one) = refs.cast::<ObjectRef>() {
+        let id = one.get().id(py)?;
+        let value = match runtime.value(&id) {
+            Some(value) => value,
+            None => {
+                wait_for(py, &runtime, &[id], timeout)?;
+                runtime.value(&id).ok_or_else(|| dead(py, &runtime))?
+            }
+        };
+        return open(py, &runtime, id, &value, copy);
+    }
+    let ids = ids_of(refs)?;
+    let mut values = runtime.values(&ids);
+    if values.iter().any(Option::is_none) {
+        wait_for(py, &runtime, &ids, timeout)?;
+        values = runtime.values(&ids);
+    }
+    let out = PyList::empty(py);
+    for (id, value) in ids.iter().zip(values) {
+        let value = value.ok_or_else(|| dead(py, &runtime))?;
+        out.append(open(py, &runtime, *id, &value, copy)?)?;
+    }
+    Ok(out.into_any())
+}
+
+fn open<'py>(py: Python<'py>, runtime: &Runtime, id: ObjectId, value: &Value, copy: bool) -> PyResult<Bound<'py, PyAny>> {
+    let bytes = runtime.open(id, value).map_err(|e| errors::exception(py, &e))?;
+    decode(py, bytes, copy)
+}
+
+fn ids_of(refs: &Bound<'_, PyAny>) -> PyResult<Vec<ObjectId>> {
+    let py = refs.py();
+    let list = refs.cast::<PySequence>()?;
+    let mut ids = Vec::with_capacity(list.len()?);
+    for item in list.try_iter()? {
+        let item = item?;
+        let Ok(one) = item.cast::<ObjectRef>() else {
+            let text = format!("a list of ObjectRefs is needed; it holds {} of type {}", item.repr()?, item.get_type().name()?);
+            return Err(PyTypeError::new_err(text));
+        };
+        ids.push(one.get().id(py)?);
+    }
+    Ok(ids)
+}
+
+fn dead(py: Python<'_>, runtime: &Runtime) -> PyErr {
+    match runtime.dead() {
+        Some(error) => errors::exception(py, &error),
+        None => errors::local(py, "System", "the session ended while a value was awaited"),
+    }
+}
+
+fn wait_for(py: Python<'_>, runtime: &Runtime, ids: &[ObjectId], timeout: Option<f64>) -> PyResult<()> {
+    let distinct = distinct(ids);
+    let ids = distinct.as_deref().unwrap_or(ids);
+    let waiter = runtime.want(ids, ids.len());
+    match sleep(py, runtime, &waiter, timeout) {
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            runtime.unwant(ids, &waiter);
+            let text = format!("{} of {} objects were not ready after {} s", runtime.are_ready(ids).iter().filter(|r| !**r).count(), ids.len(), timeout.unwrap_or(0.0));
+            Err(errors::local(py, "GetTimeout", &text))
+        }
+        Err(error) => {
+            runtime.unwant(ids, &waiter);
+            Err(error)
+        }
+    }
+}
+
+/// Without repeats, when there are any.
+fn distinct(ids: &[ObjectId]) -> Option<Vec<ObjectId>> {
+    let mut seen = std::collections::HashSet::with_capacity(ids.len());
+    let once: Vec<ObjectId> = ids.iter().copied().filter(|id| seen.insert(*id)).collect();
+    (once.len() < ids.len()).then_some(once)
+}
+
+/// Waits without the GIL; a signal is looked at with it. False when the time is over.
+fn sleep(py: Python<'_>, runtime: &Runtime, waiter: &Arc<Waiter>, timeout: Option<f64>) -> PyResult<bool> {
+    if waiter.done() {
+        return Ok(true);
+    }
+    let deadline = timeout.map(|t| Instant::now() + Duration::try_from_secs_f64(t).unwrap_or(Duration::from_secs(1 << 30)));
+    let _blocking = (timeout != Some(0.0)).then(|| Blocking::begin(runtime));
+    loop {
+        match py.detach(|| runtime.wait(waiter, deadline)) {
+            Waited::Done => return Ok(true),
+            Waited::Timeout => return Ok(false),
+            Waited::Interrupted => py.check_signals()?,
+        }
+    }
+}
+
+/// What is ready of a list, and the rest, both in the list's order.
+#[pyfunction]
+pub(crate) fn wait<'py>(
+    refs: &Bound<'py, PyAny>,
+    num_returns: usize,
+    timeout: Option<f64>,
+    fetch_local: bool,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let _ = fetch_local;
+    let py = refs.py();
+    let runtime = runtime(py)?;
+    let ids = ids_of(refs)?;
+    let waiter = runtime.want(&ids, num_returns.min(ids.len()));
+    let waited = sleep(py, &runtime, &waiter, timeout);
+    runtime.unwant(&ids, &waiter);
+    waited?;
+    if let Some(error) = runtime.dead() {
+        return Err(errors::exception(py, &error));
+    }
+    let (ready, rest) = (PyList::empty(py), PyList::empty(py));
+    let there = runtime.are_ready(&ids);
+    for (item, is_ready) in refs.try_iter()?.zip(there) {
+        let list = if is_ready && ready.len() < num_returns { &ready } else { &rest };
+        list.append(item?)?;
+    }
+    (ready, rest).into_pyobject(py)
+}
+
+/// Cancels the task that makes this object.
+#[pyfunction]
+pub(crate) fn cancel(py: Python<'_>, r#ref: &Bound<'_, ObjectRef>, force: bool, recursive: bool) -> PyResult<()> {
+    let id = r#ref.get().id(py)?;
+    runtime(py)?.cancel(id, force, recursive);
+    Ok(())
+}

@@ -1,0 +1,448 @@
+//! The worker's main loop: takes work, runs it, answers.
+use crate::codec::{decode, decode_slice, encode};
+use crate::current::{self, Current};
+use crate::errors;
+use crate::hooks::{Hooks, call, hooks};
+use crate::session::runtime;
+use parking_lot::Mutex;
+use pyo3::exceptions::{PySystemExit, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
+use shoal_proto::Reader;
+use shoal_proto::control::ToNode;
+use shoal_proto::lane::{ArgsFrame, Request, Slot, Target};
+use shoal_types::{ActorId, ActorSpec, Address, ErrorKind, ErrorValue, FunctionId, LaneId, ObjectId, TaskId, Value};
+use shoal_worker::{Answer, CallFrame, Runtime, ValueBytes, Work};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What has to be known of a call to answer it.
+#[derive(Clone)]
+struct Ticket {
+    task: TaskId,
+    attempt: u16,
+    lane: LaneId,
+    caller: Address,
+    num_returns: u32,
+    lent: bool,
+    name: Arc<str>,
+    depth: u32,
+    retry_exceptions: bool,
+    started: Instant,
+}
+
+/// A loaded function and which of its exceptions may be tried again.
+struct Function {
+    callable: Py<PyAny>,
+    retry: Option<Py<PyAny>>,
+}
+
+struct Actor {
+    id: ActorId,
+    runtime: Py<PyAny>,
+    /// Methods run here, on the main thread, one after the other.
+    instance: Option<Py<PyAny>>,
+    depth: u32,
+}
+
+/// The worker's state on its main thread.
+struct Worker {
+    runtime: Arc<Runtime>,
+    blobs: HashMap<FunctionId, Vec<u8>>,
+    functions: HashMap<FunctionId, Function>,
+    actor: Option<Actor>,
+    title: Arc<str>,
+    calls_left: HashMap<FunctionId, u32>,
+    exit: Option<i32>,
+}
+
+/// Runs until the worker's job is done; the exit code.
+#[pyfunction]
+pub(crate) fn run_worker(py: Python<'_>) -> PyResult<i32> {
+    let runtime = runtime(py)?;
+    // SAFETY: pthread_self has no preconditions.
+    let main = unsafe { libc::pthread_self() };
+    runtime.on_cancel(Box::new(move |task| {
+        if current::want_interrupt(task) {
+            // SAFETY: the main thread lives as long as the process.
+            unsafe { libc::pthread_kill(main, libc::SIGINT) };
+        }
+    }));
+    let mut worker = Worker {
+        runtime,
+        blobs: HashMap::new(),
+        functions: HashMap::new(),
+        actor: None,
+        title: "".into(),
+        calls_left: HashMap::new(),
+        exit: None,
+    };
+    worker.run(py)
+}
+
+impl Worker {
+    fn run(&mut self, py: Python<'_>) -> PyResult<i32> {
+        loop {
+            if let Some(code) = self.exit {
+                return Ok(code);
+            }
+            let runtime = Arc::clone(&self.runtime);
+            match py.detach(move || runtime.next_work()) {
+                Work::Function(id, pickled) => {
+                    self.blobs.entry(id).or_insert(pickled);
+                }
+                Work::Call(frame) => self.call(py, &frame)?,
+                Work::Become(spec, incarnation, args) => self.become_actor(py, &spec, incarnation, &args)?,
+                Work::End | Work::Stop => return Ok(0),
+                // A late signal of a cancel whose task has ended.
+                Work::Interrupted => py.check_signals().or_else(|e| if e.is_instance_of::<pyo3::exceptions::PyKeyboardInterrupt>(py) { Ok(()) } else { Err(e) })?,
+            }
+        }
+    }
+
+    fn call(&mut self, py: Python<'_>, frame: &CallFrame) -> PyResult<()> {
+        let request = match Request::decode(&frame.bytes) {
+            Ok(request) => request,
+            Err(error) => {
+                eprintln!("shoal: a request cannot be read: {error}");
+                return Ok(());
+            }
+        };
+        let lent = !request.args.refs.is_empty();
+        if lent {
+            self.runtime.begin(request.task, request.args.refs.clone());
+        }
+        let name: Arc<str> = if *self.title == *request.name { Arc::clone(&self.title) } else { request.name.into() };
+        let ticket = Ticket {
+            task: request.task,
+            attempt: request.attempt,
+            lane: frame.lane,
+            caller: frame.caller,
+            num_returns: request.num_returns,
+            lent,
+            name,
+            depth: request.depth,
+            retry_exceptions: request.retry_exceptions,
+            started: Instant::now(),
+        };
+        match request.target {
+            Target::Function(id) => self.run_function(py, ticket, id, &request.args),
+            Target::Method(method, group) => self.run_method(py, ticket, method, group, &request.args),
+        }
+    }
+
+    fn show_title(&mut self, name: &Arc<str>) {
+        if *self.title != **name {
+            self.title = Arc::clone(name);
+            self.runtime.set_title(name);
+            crate::title::show(&format!("shoal::{name}"));
+        }
+    }
+
+    fn run_function(&mut self, py: Python<'_>, ticket: Ticket, id: FunctionId, args: &ArgsFrame<'_>) -> PyResult<()> {
+        self.show_title(&ticket.name);
+        let runtime = Arc::clone(&self.runtime);
+        let result = self.function(py, id).and_then(|function| {
+            let (args, kwargs) = arguments(py, &runtime, args)?;
+            let callable = function.callable.bind(py);
+            run_on_main(&ticket, None, || callable.call(args, kwargs.as_ref()))
+        });
+        let retry = self.functions.get(&id).and_then(|f| f.retry.as_ref()).map(|r| r.bind(py).clone());
+        self.settle(py, &ticket, result, retry.as_ref());
+        self.count_call(id);
+        Ok(())
+    }
+
+    fn function(&mut self, py: Python<'_>, id: FunctionId) -> PyResult<&Function> {
+        if !self.functions.contains_key(&id) {
+            let blob = self.blobs.get(&id).ok_or_else(|| {
+                errors::local(py, "System", "a function was called before it was sent")
+            })?;
+            let (callable, retry) =
+                call(py, &hooks(py)?.load_function, (PyBytes::new(py, blob),))?.extract::<(Py<PyAny>, Option<Py<PyAny>>)>()?;
+            self.functions.insert(id, Function { callable, retry });
+        }
+        Ok(&self.functions[&id])
+    }
+
+    /// With `max_calls` the worker ends after so many calls of the function.
+    fn count_call(&mut self, id: FunctionId) {
+        let Some(limit) = max_calls(&self.runtime) else { return };
+        let left = self.calls_left.entry(id).or_insert(limit);
+        *left = left.saturating_sub(1);
+        if *left == 0 && self.exit.is_none() {
+            self.runtime.tell_node(&ToNode::Leaving { reason: None });
+            self.exit = Some(0);
+        }
+    }
+
+    fn run_method(&mut self, py: Python<'_>, mut ticket: Ticket, method: &str, group: &str, args: &ArgsFrame<'_>) -> PyResult<()> {
+        let Some(actor) = &self.actor else {
+            let error = errors::local(py, "System", "a method was called before the actor was made");
+            self.settle(py, &ticket, Err(error), None);
+            return Ok(());
+        };
+        ticket.depth = actor.depth;
+        let (id, runtime) = (actor.id, Arc::clone(&self.runtime));
+        let decoded = arguments(py, &runtime, args);
+        let result = match (&actor.instance, decoded) {
+            (_, Err(error)) => Err(error),
+            (Some(instance), Ok((args, kwargs))) => {
+                let target = instance.bind(py).getattr(PyString::new(py, method));
+                target.and_then(|target| run_on_main(&ticket, Some(id), || target.call(args, kwargs.as_ref())))
+            }
+            (None, Ok((args, kwargs))) => {
+                let kwargs = kwargs.unwrap_or_else(|| PyDict::new(py));
+                runtime.count_running(true);
+                let handle = Bound::new(py, Call { ticket: Mutex::new(Some(ticket.clone())), name: Arc::clone(&ticket.name), task: ticket.task, actor: id })?;
+                let dispatch = actor.runtime.bind(py);
+                let sent = dispatch.call_method1("dispatch", (&handle, method, group, args, kwargs));
+                match sent {
+                    Ok(_) => return Ok(()),
+                    Err(error) if handle.get().ticket.lock().take().is_some() => {
+                        runtime.count_running(false);
+                        Err(error)
+                    }
+                    Err(_) => return Ok(()),
+                }
+            }
+        };
+        self.settle(py, &ticket, result, None);
+        Ok(())
+    }
+
+    /// Answers a call that ran on the main thread.
+    fn settle(&mut self, py: Python<'_>, ticket: &Ticket, result: PyResult<Bound<'_, PyAny>>, retry: Option<&Bound<'_, PyAny>>) {
+        if let Err(error) = &result
+            && error.is_instance_of::<PySystemExit>(py)
+        {
+            self.system_exit(py, error);
+            return;
+        }
+        let cancelled = self.runtime.is_cancelled(&ticket.task);
+        answer(py, &self.runtime, ticket, result, retry, cancelled);
+    }
+
+    /// `sys.exit(code)`: the process ends with that code; whoever waits hears of it from the daemon.
+    fn system_exit(&mut self, py: Python<'_>, error: &PyErr) {
+        let code = exit_code(py, error);
+        let text = hooks(py).and_then(|h| call(py, &h.system_exit_text, (error.value(py),))?.extract::<String>());
+        let text = text.unwrap_or_else(|_| format!("sys.exit({code})"));
+        match &self.actor {
+            Some(actor) => self.runtime.tell_node(&ToNode::ActorExit { actor: actor.id, reason: text }),
+            None => self.runtime.tell_node(&ToNode::Leaving { reason: Some(text) }),
+        }
+        self.exit = Some(code);
+    }
+
+    fn become_actor(&mut self, py: Python<'_>, spec: &ActorSpec, incarnation: u32, args: &[u8]) -> PyResult<()> {
+        self.show_title(&Arc::from(spec.class_name.as_str()));
+        let frame = ArgsFrame::decode(&mut Reader::new(args));
+        let frame = frame.map_err(|e| errors::local(py, "System", &format!("a constructor's arguments cannot be read: {e}")))?;
+        let creator = spec.handle.owner;
+        let task = spec.handle.id.task;
+        self.runtime.begin(task, frame.refs.clone());
+        let current = Current { task, name: Arc::clone(&self.title), depth: spec.depth, attempt: incarnation as u16, actor: Some(spec.id) };
+        let made = arguments(py, &self.runtime, &frame).and_then(|(args, kwargs)| {
+            current::enter(current);
+            let made = construct(py, hooks(py)?, spec, args, kwargs);
+            current::leave();
+            made
+        });
+        drop(frame);
+        let (error, code) = match made {
+            Ok(actor) => {
+                self.actor = Some(actor);
+                (None, None)
+            }
+            Err(error) => {
+                let name = format!("{}.__init__", spec.class_name);
+                let (mut packed, _) = errors::pack(py, &error, &name, None);
+                packed.kind = ErrorKind::ActorDied;
+                packed.actor = Some(spec.id);
+                (Some(packed), Some(0))
+            }
+        };
+        let kept = self.runtime.constructed(task, creator);
+        self.runtime.actor_started(spec.id, incarnation, error, kept);
+        self.exit = code;
+        Ok(())
+    }
+}
+
+fn construct<'py>(
+    py: Python<'py>,
+    hooks: &Hooks,
+    spec: &ActorSpec,
+    args: Bound<'py, PyTuple>,
+    kwargs: Option<Bound<'py, PyDict>>,
+) -> PyResult<Actor> {
+    let kwargs = kwargs.unwrap_or_else(|| PyDict::new(py));
+    let made = call(py, &hooks.become_actor, (PyBytes::new(py, &spec.class_bytes), &spec.meta, args, kwargs))?;
+    let sync: bool = made.getattr("sync")?.extract()?;
+    let instance = if sync { Some(made.getattr("instance")?.unbind()) } else { None };
+    Ok(Actor { id: spec.id, runtime: made.unbind(), instance, depth: spec.depth })
+}
+
+fn max_calls(runtime: &Runtime) -> Option<u32> {
+    let session = runtime.session();
+    session.max_calls
+}
+
+fn exit_code(py: Python<'_>, error: &PyErr) -> i32 {
+    let code = error.value(py).getattr("code");
+    match code {
+        Ok(code) if code.is_none() => 0,
+        Ok(code) => code.extract().unwrap_or(1),
+        Err(_) => 1,
+    }
+}
+
+/// Runs user code on the main thread, interruptible by a cancel (CUR-1).
+fn run_on_main<'py>(ticket: &Ticket, actor: Option<ActorId>, run: impl FnOnce() -> PyResult<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+    current::enter(ticket.current(actor));
+    current::set_running(Some(ticket.task));
+    let result = run();
+    current::set_running(None);
+    current::leave();
+    result
+}
+
+impl Ticket {
+    fn current(&self, actor: Option<ActorId>) -> Current {
+        Current { task: self.task, name: Arc::clone(&self.name), depth: self.depth, attempt: self.attempt, actor }
+    }
+}
+
+type Arguments<'py> = (Bound<'py, PyTuple>, Option<Bound<'py, PyDict>>);
+
+fn arguments<'py>(py: Python<'py>, runtime: &Runtime, frame: &ArgsFrame<'_>) -> PyResult<Arguments<'py>> {
+    let mut positional = Vec::with_capacity(frame.slots.len());
+    let mut keyword = None;
+    for (name, slot) in &frame.slots {
+        let value = match slot {
+            Slot::Value(bytes) => decode_slice(py, bytes)?,
+            Slot::Stored(id, loc) => {
+                let pinned = runtime.pin(*id, *loc).map_err(|e| errors::exception(py, &e))?;
+                decode(py, ValueBytes::Pinned(pinned), false)?
+            }
+        };
+        match name {
+            None => positional.push(value),
+            Some(name) => keyword.get_or_insert_with(|| PyDict::new(py)).set_item(name, value)?,
+        }
+    }
+    Ok((PyTuple::new(py, positional)?, keyword))
+}
+
+/// Turns a result into values and pushes the reply.
+fn answer(py: Python<'_>, runtime: &Runtime, ticket: &Ticket, result: PyResult<Bound<'_, PyAny>>, retry: Option<&Bound<'_, PyAny>>, cancelled: bool) {
+    let micros = u32::try_from(ticket.started.elapsed().as_micros()).unwrap_or(u32::MAX);
+    let outcome = result.and_then(|value| values(py, runtime, ticket, &value));
+    let (values, retryable) = match outcome {
+        Ok(values) => (values, false),
+        Err(_) if cancelled => (vec![Value::Error(Arc::new(ErrorValue::new(ErrorKind::Cancelled, "the task was cancelled")))], false),
+        Err(error) => {
+            let (packed, retryable) = errors::pack(py, &error, &ticket.name, retry);
+            (vec![Value::Error(Arc::new(packed))], retryable && ticket.retry_exceptions)
+        }
+    };
+    let answer = Answer {
+        task: ticket.task,
+        attempt: ticket.attempt,
+        lane: ticket.lane,
+        caller: ticket.caller,
+        lent: ticket.lent,
+        retryable,
+        micros,
+        values,
+    };
+    runtime.finish(answer);
+}
+
+fn values(py: Python<'_>, runtime: &Runtime, ticket: &Ticket, value: &Bound<'_, PyAny>) -> PyResult<Vec<Value>> {
+    let one = |i: u32, value: &Bound<'_, PyAny>| {
+        let id = ObjectId::new(ticket.task, i);
+        encode(value, &ticket.name)?.into_value(py, runtime, id, ticket.caller.worker)
+    };
+    match ticket.num_returns {
+        0 => Ok(Vec::new()),
+        1 => Ok(vec![one(0, value)?]),
+        n => {
+            let items: Vec<Bound<'_, PyAny>> = value.try_iter()?.collect::<PyResult<_>>()?;
+            if items.len() != n as usize {
+                let text = format!("{} returned {} values, but num_returns is {n}", ticket.name, items.len());
+                return Err(PyValueError::new_err(text));
+            }
+            items.iter().enumerate().map(|(i, item)| one(i as u32, item)).collect()
+        }
+    }
+}
+
+/// A call of an actor's method in hand (threaded and async actors): answered once, from any thread.
+#[pyclass(frozen, module = "shoal._core")]
+pub(crate) struct Call {
+    ticket: Mutex<Option<Ticket>>,
+    name: Arc<str>,
+    task: TaskId,
+    actor: ActorId,
+}
+
+#[pymethods]
+impl Call {
+    #[getter]
+    fn task_id<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.task.0)
+    }
+
+    #[getter]
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn done(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.answer(value.py(), Ok(value.clone()))
+    }
+
+    fn failed(&self, exception: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.answer(exception.py(), Err(PyErr::from_value(exception.clone())))
+    }
+
+    fn enter(&self) {
+        if let Some(ticket) = &*self.ticket.lock() {
+            current::enter(ticket.current(Some(self.actor)));
+        }
+    }
+
+    fn leave(&self) {
+        current::leave();
+    }
+}
+
+impl Call {
+    fn answer(&self, py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) -> PyResult<()> {
+        let Some(ticket) = self.ticket.lock().take() else { return Ok(()) };
+        let runtime = runtime(py)?;
+        let cancelled = runtime.is_cancelled(&ticket.task);
+        answer(py, &runtime, &ticket, result, None, cancelled);
+        runtime.count_running(false);
+        Ok(())
+    }
+}
+
+/// In a worker: this process ends now on purpose.
+#[pyfunction]
+pub(crate) fn leave(py: Python<'_>, reason: Option<String>) -> PyResult<()> {
+    runtime(py)?.tell_node(&ToNode::Leaving { reason });
+    Ok(())
+}
+
+/// In an actor: it ends on its own wish, without restart.
+#[pyfunction]
+pub(crate) fn exit_actor(py: Python<'_>, reason: String) -> PyResult<()> {
+    let runtime = runtime(py)?;
+    let actor = current::actor().ok_or_else(|| PyValueError::new_err("exit_actor() works only inside an actor's method"))?;
+    runtime.tell_node(&ToNode::ActorExit { actor, reason });
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! The owner's and the peer's view of a bell.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+use super::page::Page;
+use super::state::{self, Own, Ring, Sleep, Wake};
+use super::title;
+use crate::error::RingError;
+
+/// This process's bell. Any thread may ring it; one at a time sleeps on it (BELL-1).
+#[derive(Debug)]
+pub struct Bell {
+    page: Page,
+    own: Own,
+}
+
+impl Bell {
+    /// Makes a bell, and the descriptor by which peers map it.
+    pub fn create() -> Result<(Self, OwnedFd), RingError> {
+        let (page, fd) = Page::create()?;
+        Ok((Bell { page, own: Own::new() }, fd))
+    }
+
+    /// Maps the bell of another process: the same as [`PeerBell::map`].
+    pub fn map_peer(fd: impl AsFd) -> Result<PeerBell, RingError> {
+        PeerBell::map(fd)
+    }
+
+    /// Wakes the sleeper from another thread of this process. On [`Ring::NeedsDatagram`] the I/O thread sleeps in
+    /// its poll: signal its event.
+    pub fn ring_self(&self) -> Ring {
+        self.own.ring(&self.page)
+    }
+
+    /// Whether a drain would find anything: one look for who spins.
+    pub fn pending(&self) -> bool {
+        self.own.pending(&self.page)
+    }
+
+    /// Names every ready lane slot once. True if it was rung from inside.
+    pub fn drain(&self, each: impl FnMut(u32)) -> bool {
+        self.own.drain(&self.page, each)
+    }
+
+    /// Says that this thread is about to sleep. False if something is ready: drain, don't sleep.
+    pub fn prepare_sleep(&self, kind: Sleep) -> bool {
+        self.own.prepare_sleep(&self.page, kind)
+    }
+
+    /// Sleeps after a [`prepare_sleep`](Self::prepare_sleep) with [`Sleep::Futex`]; `None` means until rung.
+    /// Call [`awake`](Self::awake) afterwards.
+    pub fn sleep_futex(&self, timeout: Option<Duration>) -> Wake {
+        self.page.futex_wait(timeout)
+    }
+
+    /// Says that no thread sleeps on the bell any more.
+    pub fn awake(&self) {
+        self.own.awake(&self.page);
+    }
+
+    /// Says what runs now, for the daemon's log prefixes; cut to [`TITLE_BYTES`](super::TITLE_BYTES).
+    pub fn set_title(&self, text: &str) {
+        title::write(&self.page, text);
+    }
+
+    /// A word that peers can read, with a meaning that the layer above gives.
+    pub fn blocked(&self) -> &AtomicU32 {
+        self.page.blocked()
+    }
+}
+
+/// Another process's bell.
+#[derive(Debug)]
+pub struct PeerBell(Page);
+
+impl PeerBell {
+    /// Maps a bell by its descriptor, which isn't needed afterwards.
+    pub fn map(fd: impl AsFd) -> Result<Self, RingError> {
+        Page::map(fd).map(PeerBell)
+    }
+
+    /// Says that lane `slot` has something, and wakes the peer if it sleeps on the futex.
+    pub fn ring(&self, slot: u32) -> Ring {
+        state::ring(&self.0, slot)
+    }
+
+    /// What the peer says it runs; `None` if it is being written all the time or isn't text.
+    pub fn title(&self) -> Option<String> {
+        title::read(&self.0)
+    }
+
+    /// The peer's word of [`Bell::blocked`].
+    pub fn blocked(&self) -> &AtomicU32 {
+        self.0.blocked()
+    }
+}

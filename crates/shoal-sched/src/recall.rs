@@ -1,0 +1,93 @@
+//! Which leases to ask back for somebody who waits (SCHED-4). Whether a lease is idle only its holder knows: it gives an
+//! idle one back at once, a busy one at its next task boundary.
+use crate::entry::{Asker, Lease};
+use crate::place::{Cand, Walk};
+use crate::{Order, Sched};
+use shoal_types::{LeaseId, Resources};
+
+/// A holder that could use more keeps a lease so long, so that two that compete don't switch at every task.
+const HOLD: u64 = 100_000;
+
+impl Sched {
+    /// Asks back what `cands[i]` needs, unit by unit, as long as that is fair.
+    pub(crate) fn recall_for(&mut self, now: u64, walk: &mut Walk, i: usize, out: &mut Vec<Order>) {
+        let need = self.entries[&walk.cands[i].asker].need.clone();
+        for unit in 0..walk.cands[i].left as usize {
+            if !walk.soon.fits(&need) && !self.recall_unit(now, walk, i, unit, &need, out) {
+                return;
+            }
+            walk.soon.take(&need, &[]);
+        }
+    }
+
+    /// Recalls leases until one more unit fits. `false`: it can't be done now, nothing was recalled.
+    fn recall_unit(
+        &mut self,
+        now: u64,
+        walk: &mut Walk,
+        i: usize,
+        unit: usize,
+        need: &Resources,
+        out: &mut Vec<Order>,
+    ) -> bool {
+        let (mut soon, mut chosen, mut later) = (walk.soon.clone(), Vec::new(), None);
+        while !soon.fits(need) {
+            let lacking: Vec<_> = soon.lacking(need).map(str::to_owned).collect();
+            let found = self.victim(&walk.cands[i], unit, &chosen, &lacking);
+            let Some((lease, ready)) = found else { return false };
+            if ready > now {
+                later = later.max(Some(ready));
+            }
+            let w = &self.workers[&self.leases[&lease].worker];
+            soon.give(&w.hold, &w.gpus);
+            chosen.push(lease);
+        }
+        if let Some(ready) = later {
+            walk.look_again_at(ready);
+            return false;
+        }
+        walk.soon = soon;
+        for id in chosen {
+            let lease = self.leases.get_mut(&id).expect("chosen from the leases");
+            lease.recalled = true;
+            out.push(Order::Recall { client: lease.client, lease: id });
+        }
+        true
+    }
+
+    /// The lease that goes first, and from when on: of the entry that has most, the oldest.
+    fn victim(&self, cand: &Cand, unit: usize, chosen: &[LeaseId], lacking: &[String]) -> Option<(LeaseId, u64)> {
+        let fair = self.leases.iter().filter(|(id, l)| {
+            let w = self.workers.get(&l.worker);
+            let helps = w.is_some_and(|w| !w.blocked && lacking.iter().any(|name| w.hold.get(name) > 0));
+            !l.recalled && helps && !chosen.contains(id) && self.may_recall(cand, unit, l, chosen)
+        });
+        let ready = |l: &Lease| {
+            let wants = self.entries.get(&Asker::Lease(l.client, l.key)).is_some_and(|e| e.outstanding() > 0);
+            if wants { l.since + HOLD } else { 0 }
+        };
+        let ranked = fair.map(|(id, l)| (ready(l), usize::MAX - self.leases_of(l, chosen), l.since, *id));
+        ranked.min().map(|(ready, .., id)| (id, ready))
+    }
+
+    fn leases_of(&self, lease: &Lease, chosen: &[LeaseId]) -> usize {
+        let same = |id: &&LeaseId| (self.leases[*id].client, self.leases[*id].key) == (lease.client, lease.key);
+        let all = self.entries.get(&Asker::Lease(lease.client, lease.key)).map_or(1, |e| e.leases);
+        all.saturating_sub(chosen.iter().filter(same).count())
+    }
+
+    /// Whether taking `lease` away for `cand`, who was promised `unit` leases in this pass, is fair: jobs have equal
+    /// shares, inside a job the deeper go first and equals have equal shares. Who has nothing may always ask.
+    fn may_recall(&self, cand: &Cand, unit: usize, lease: &Lease, chosen: &[LeaseId]) -> bool {
+        let more = |theirs: usize, mine: usize| mine == 0 || theirs > mine + 1;
+        let mine = self.entries[&cand.asker].leases + cand.promised + unit;
+        if lease.job != cand.job {
+            let of = |job| self.jobs.get(&job).map_or(0, |j: &crate::core::Job| j.leases);
+            let taken = chosen.iter().filter(|id| self.leases[*id].job == lease.job).count();
+            return more(of(lease.job).saturating_sub(taken), of(cand.job) + cand.promised + unit);
+        }
+        let own = matches!(cand.asker, Asker::Lease(c, k) if (c, k) == (lease.client, lease.key));
+        let shallower = lease.depth < cand.depth;
+        !own && (shallower || (lease.depth == cand.depth && more(self.leases_of(lease, chosen), mine)))
+    }
+}

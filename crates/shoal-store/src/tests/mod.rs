@@ -1,0 +1,9 @@
+//! Tests that need several parts of the crate.
+mod crash;
+mod free;
+mod full;
+mod model;
+mod processes;
+mod threads;
+mod warm;
+mod world;

@@ -1,0 +1,18 @@
+//! Data that every other crate speaks of: ids, addresses, resources, values, task specifications, errors.
+//!
+//! Owns no behaviour beyond construction, comparison and display. In call order: [`ids`] name things, [`resources`]
+//! count what a task needs, [`value`] is what a task takes and gives, [`task`] says what to run, [`error`] is what
+//! comes back when it didn't.
+#![deny(missing_docs)]
+
+pub mod error;
+pub mod ids;
+pub mod resources;
+pub mod task;
+pub mod value;
+
+pub use error::{ErrorKind, ErrorValue};
+pub use ids::{ActorId, Address, FunctionId, JobId, LaneId, LeaseId, NodeId, ObjectId, RefWire, TaskId, WorkerId};
+pub use resources::{Resources, UNIT};
+pub use task::{ActorSpec, Args, CallSpec, LeaseKey, TaskSpec};
+pub use value::{ArenaLoc, Value};

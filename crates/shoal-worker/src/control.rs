@@ -1,0 +1,104 @@
+//! The connection to the daemon: frames out from any thread, frames in by the I/O thread, questions with answers.
+use crate::runtime::Runtime;
+use parking_lot::Mutex;
+use shoal_net::{Filled, Flushed, FrameReader, FrameWriter, NetError};
+use shoal_proto::control::{Request, Response, ToClient, ToNode};
+use shoal_types::{ErrorKind, ErrorValue};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
+
+pub(crate) struct Control {
+    socket: OwnedFd,
+    writer: Mutex<FrameWriter>,
+    reader: Mutex<FrameReader>,
+    pub(crate) full: AtomicBool,
+    requests: AtomicU64,
+}
+
+impl Control {
+    pub(crate) fn new(socket: OwnedFd) -> Self {
+        Self {
+            socket,
+            writer: Mutex::new(FrameWriter::new()),
+            reader: Mutex::new(FrameReader::new()),
+            full: AtomicBool::new(false),
+            requests: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    pub(crate) fn send_blocking(&self, msg: &ToNode, fds: Vec<OwnedFd>) -> Result<(), NetError> {
+        self.writer.lock().send_blocking(&self.socket, msg, fds)
+    }
+
+    pub(crate) fn receive_blocking(&self, timeout: Duration) -> Result<(ToClient, Vec<OwnedFd>), NetError> {
+        self.reader.lock().recv_blocking(&self.socket, Some(timeout))
+    }
+
+    /// Queues a frame; [`Control::flush`] sends it.
+    pub(crate) fn queue(&self, msg: &ToNode) {
+        self.writer.lock().queue(msg, Vec::new()).expect("control messages are under the frame limit");
+    }
+
+    /// Sends what is queued as far as the socket takes it; the I/O thread sends the rest. A broken connection is found
+    /// by the I/O thread.
+    pub(crate) fn flush(&self) {
+        let result = self.writer.lock().flush(&self.socket);
+        self.full.store(matches!(result, Ok(Flushed::WouldBlock)), SeqCst);
+    }
+
+    pub(crate) fn send(&self, msg: &ToNode) {
+        self.queue(msg);
+        self.flush();
+    }
+
+    /// Reads what is there. `None` when the daemon is gone.
+    pub(crate) fn fill(&self) -> Option<Filled> {
+        match self.reader.lock().fill(&self.socket) {
+            Ok(Filled::Eof) | Err(_) => None,
+            Ok(filled) => Some(filled),
+        }
+    }
+
+    pub(crate) fn next(&self) -> Result<Option<(ToClient, Vec<OwnedFd>)>, NetError> {
+        self.reader.lock().next()
+    }
+
+    pub(crate) fn next_request(&self) -> u64 {
+        self.requests.fetch_add(1, SeqCst) + 1
+    }
+}
+
+impl Runtime {
+    /// Asks the daemon and waits for its answer. Not under the state lock, not on the I/O thread, not with the GIL.
+    pub fn ask(&self, body: Request) -> Result<Response, ErrorValue> {
+        let req = self.control.next_request();
+        self.control.send(&ToNode::Request { req, body });
+        if self.control.full.load(SeqCst) {
+            self.kick.kick();
+        }
+        let mut answers = self.answers.lock();
+        loop {
+            match answers.ready.remove(&req) {
+                Some(Response::Failed(error)) => return Err(error),
+                Some(response) => return Ok(response),
+                None if answers.closed => break,
+                None => self.answered.wait(&mut answers),
+            }
+        }
+        drop(answers);
+        Err(self.dead().unwrap_or_else(|| ErrorValue::new(ErrorKind::NodeDied, "the session has ended")))
+    }
+
+    /// Says something to the daemon that has no answer.
+    pub fn tell_node(&self, msg: &ToNode) {
+        self.control.send(msg);
+        if self.control.full.load(SeqCst) {
+            self.kick.kick();
+        }
+    }
+}

@@ -1,0 +1,418 @@
+//! The executing side: requests from callers' lanes, one at a time to the thread that asks; replies back.
+//!
+//! - EXEC-1 requests of one lane are handed out in their order.
+//! - EXEC-2 the reply of a call is in its ring (or its backlog) before anything that this process tells about the refs
+//!   that it let go of.
+use crate::lanes::{Peer, Waiting, fits};
+use crate::runtime::Runtime;
+use crate::waiter::Waiter;
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use shoal_owner::Event;
+use shoal_proto::control::ToNode;
+use shoal_proto::lane::{self, Reply, Status};
+use shoal_ring::{LaneStatus, WorkerLane};
+use shoal_types::{ActorId, ActorSpec, Address, ErrorValue, FunctionId, LaneId, RefWire, TaskId, Value, WorkerId};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+
+/// A call in hand.
+pub struct CallFrame {
+    /// The lane that it came on.
+    pub lane: LaneId,
+    /// Who called.
+    pub caller: Address,
+    /// The request's bytes (`shoal_proto::lane::Request`).
+    pub bytes: Vec<u8>,
+}
+
+/// What the executor's thread is to do next.
+pub enum Work {
+    /// Run this.
+    Call(CallFrame),
+    /// Know this function.
+    Function(FunctionId, Vec<u8>),
+    /// Be this actor: its specification, incarnation, constructor's arguments.
+    Become(Box<ActorSpec>, u32, Vec<u8>),
+    /// The actor is done: end in order.
+    End,
+    /// The job is over, or the daemon is gone: end at once.
+    Stop,
+    /// A signal came.
+    Interrupted,
+}
+
+/// How a call ended.
+pub struct Answer {
+    /// The call.
+    pub task: TaskId,
+    /// The attempt that its request named.
+    pub attempt: u16,
+    /// The lane that it came on.
+    pub lane: LaneId,
+    /// Who called.
+    pub caller: Address,
+    /// Whether refs came with its arguments: then the core was told of it.
+    pub lent: bool,
+    /// The user's exception may be tried again.
+    pub retryable: bool,
+    /// How long the user's code ran, in microseconds.
+    pub micros: u32,
+    /// A value for each return; a single error stands for all.
+    pub values: Vec<Value>,
+}
+
+struct Served {
+    lane: WorkerLane,
+    peer: Peer,
+    my_slot: u32,
+    backlog: VecDeque<Waiting>,
+    ready: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Slot {
+    Caller(LaneId),
+    Served(LaneId),
+}
+
+#[derive(Default)]
+struct Table {
+    lanes: FxHashMap<LaneId, Served>,
+    ready: VecDeque<LaneId>,
+    inbox: VecDeque<Work>,
+    stopped: bool,
+}
+
+/// The executor's part of the runtime.
+#[derive(Default)]
+pub(crate) struct Executor {
+    slots: Mutex<FxHashMap<u32, Slot>>,
+    table: Mutex<Table>,
+    waiter: Mutex<Option<Arc<Waiter>>>,
+    hint: Mutex<Option<LaneStatus>>,
+    idle: AtomicBool,
+    busy_calls: AtomicU32,
+    cancelled: Mutex<Vec<(TaskId, bool)>>,
+    on_cancel: Mutex<Option<Box<dyn Fn(TaskId) + Send>>>,
+}
+
+impl Executor {
+    pub(crate) fn is_waiter(&self, waiter: &Arc<Waiter>) -> bool {
+        self.waiter.lock().as_ref().is_some_and(|w| Arc::ptr_eq(w, waiter))
+    }
+
+    pub(crate) fn spin_hint(&self) -> Option<LaneStatus> {
+        self.hint.lock().clone()
+    }
+
+    pub(crate) fn set_spin_hint(&self, status: LaneStatus) {
+        *self.hint.lock() = Some(status);
+    }
+
+    pub(crate) fn set_slot(&self, slot: u32, lane: LaneId) {
+        self.slots.lock().insert(slot, Slot::Caller(lane));
+    }
+
+    pub(crate) fn forget_slot(&self, slot: u32) {
+        self.slots.lock().remove(&slot);
+    }
+
+    /// A slot of the bell was rung: the lane whose replies are to be read; or the served lane is marked as ready.
+    pub(crate) fn on_bell(&self, slot: u32) -> Option<LaneId> {
+        match self.slots.lock().get(&slot).copied() {
+            Some(Slot::Caller(lane)) => Some(lane),
+            Some(Slot::Served(lane)) => {
+                self.table.lock().mark(lane);
+                None
+            }
+            None => None,
+        }
+    }
+
+    /// Wakes the executor's thread.
+    pub(crate) fn wake(&self, runtime: &Runtime) {
+        if let Some(waiter) = &*self.waiter.lock() {
+            waiter.finish();
+            if waiter.leading.load(SeqCst) {
+                runtime.wake_leader();
+            }
+        }
+    }
+
+    pub(crate) fn open_lane(&self, runtime: &Runtime, id: LaneId, lane: WorkerLane, peer: Peer, my_slot: u32) {
+        self.slots.lock().insert(my_slot, Slot::Served(id));
+        let mut table = self.table.lock();
+        table.lanes.insert(id, Served { lane, peer, my_slot, backlog: VecDeque::new(), ready: false });
+        table.mark(id);
+        drop(table);
+        self.wake(runtime);
+    }
+
+    /// The lane's other end is gone: what it asked for need not run.
+    pub(crate) fn close_lane(&self, _runtime: &Runtime, lane: LaneId) {
+        let gone = self.table.lock().lanes.remove(&lane);
+        if let Some(served) = gone {
+            self.slots.lock().remove(&served.my_slot);
+        }
+    }
+
+    fn post(&self, runtime: &Runtime, work: Work) {
+        self.table.lock().inbox.push_back(work);
+        self.wake(runtime);
+    }
+
+    pub(crate) fn become_actor(&self, runtime: &Runtime, spec: ActorSpec, incarnation: u32, args: Vec<u8>) {
+        self.post(runtime, Work::Become(Box::new(spec), incarnation, args));
+    }
+
+    pub(crate) fn end(&self, runtime: &Runtime) {
+        self.post(runtime, Work::End);
+    }
+
+    /// The daemon is gone or the job is over.
+    pub(crate) fn stop(&self) {
+        self.table.lock().stopped = true;
+        if let Some(waiter) = &*self.waiter.lock() {
+            waiter.finish();
+        }
+    }
+
+    /// The job is over: nothing that runs here matters to anyone.
+    pub(crate) fn exit(&self, runtime: &Runtime) {
+        self.stop();
+        runtime.wake_leader();
+    }
+
+    /// The daemon has no use for this worker: it goes unless it works or holds what others need.
+    pub(crate) fn retire(&self, runtime: &Runtime) {
+        let idle = self.idle.load(SeqCst) && self.busy_calls.load(SeqCst) == 0;
+        let goes = idle && !runtime.lock().owner.holds_for_others();
+        runtime.tell_node(&ToNode::Retiring(goes));
+        if goes {
+            self.exit(runtime);
+        }
+    }
+
+    pub(crate) fn cancel(&self, task: TaskId, recursive: bool) {
+        self.cancelled.lock().push((task, recursive));
+        if let Some(f) = &*self.on_cancel.lock() {
+            f(task);
+        }
+    }
+
+    /// Sends replies that waited for room.
+    pub(crate) fn flush_all(&self, runtime: &Runtime) {
+        let mut table = self.table.lock();
+        let lanes: Vec<LaneId> = table.lanes.keys().copied().collect();
+        for lane in lanes {
+            table.flush(runtime, lane);
+        }
+    }
+}
+
+impl Table {
+    fn mark(&mut self, id: LaneId) {
+        if let Some(served) = self.lanes.get_mut(&id) {
+            if !std::mem::replace(&mut served.ready, true) {
+                self.ready.push_back(id);
+            }
+        }
+    }
+
+    /// The next request, round robin over lanes that have one.
+    fn take(&mut self, runtime: &Runtime, bytes: &mut Vec<u8>) -> Option<(LaneId, Address)> {
+        while let Some(id) = self.ready.pop_front() {
+            self.flush(runtime, id);
+            let Some(served) = self.lanes.get_mut(&id) else { continue };
+            served.ready = false;
+            match served.lane.requests.take(bytes) {
+                Ok(Some(_)) => {
+                    let status = served.lane.status();
+                    status.set_worker_busy(true);
+                    status.set_worker_cpu(rustix::thread::sched_getcpu() as u32);
+                    if status.caller_starved() {
+                        served.peer.ring();
+                    }
+                    let caller = served.peer.address;
+                    self.mark(id);
+                    return Some((id, caller));
+                }
+                Ok(None) => served.lane.status().set_worker_busy(false),
+                Err(error) => {
+                    eprintln!("shoal: a caller's lane cannot be read ({error}); it is closed");
+                    self.lanes.remove(&id);
+                }
+            }
+        }
+        None
+    }
+
+    fn flush(&mut self, runtime: &Runtime, id: LaneId) {
+        let Some(served) = self.lanes.get_mut(&id) else { return };
+        let mut sent = false;
+        while let Some(mut front) = served.backlog.pop_front() {
+            if !fits(&served.lane.replies, &front.frame) {
+                match runtime.far_frame(&front.frame, served.peer.address.worker) {
+                    Ok(frame) => front.frame = frame,
+                    Err(needed) => {
+                        served.backlog.push_front(front);
+                        runtime.ask_for_chunk(needed);
+                        break;
+                    }
+                }
+            }
+            if served.lane.replies.push(&[&front.frame]).is_some() {
+                sent = true;
+                continue;
+            }
+            served.backlog.push_front(front);
+            let status = served.lane.status();
+            if status.worker_starved() {
+                break;
+            }
+            status.set_worker_starved(true);
+        }
+        if served.backlog.is_empty() {
+            served.lane.status().set_worker_starved(false);
+        }
+        if sent {
+            served.peer.ring();
+        }
+    }
+}
+
+impl Runtime {
+    /// The next thing to do for the executor's thread. Without the GIL.
+    pub fn next_work(&self) -> Work {
+        let waiter = self.executor_waiter();
+        let mut bytes = Vec::new();
+        loop {
+            waiter.rearm();
+            if let Some(work) = self.work_at_hand(&mut bytes) {
+                return work;
+            }
+            self.executor.idle.store(true, SeqCst);
+            let end = self.wait(&waiter, None);
+            self.executor.idle.store(false, SeqCst);
+            if end == crate::Waited::Interrupted {
+                return Work::Interrupted;
+            }
+        }
+    }
+
+    fn executor_waiter(&self) -> Arc<Waiter> {
+        Arc::clone(self.executor.waiter.lock().get_or_insert_with(|| Arc::new(Waiter::new(1))))
+    }
+
+    fn work_at_hand(&self, bytes: &mut Vec<u8>) -> Option<Work> {
+        loop {
+            let mut table = self.executor.table.lock();
+            if table.stopped {
+                return Some(Work::Stop);
+            }
+            if let Some(work) = table.inbox.pop_front() {
+                return Some(work);
+            }
+            let (lane, caller) = table.take(self, bytes)?;
+            drop(table);
+            match self.classify(bytes, lane, caller) {
+                Ok(work) => return Some(work),
+                Err(error) => eprintln!("shoal: a request cannot be read: {error}"),
+            }
+        }
+    }
+
+    fn classify(&self, bytes: &mut Vec<u8>, lane: LaneId, caller: Address) -> Result<Work, String> {
+        if lane::far(bytes).map_err(|e| e.to_string())?.is_some() {
+            let mut state = self.lock();
+            self.unfar(&mut state, bytes)?;
+            self.carry_out(&mut state);
+        }
+        if let Some((id, pickled)) = lane::function(bytes).map_err(|e| e.to_string())? {
+            return Ok(Work::Function(id, pickled.to_vec()));
+        }
+        Ok(Work::Call(CallFrame { lane, caller, bytes: std::mem::take(bytes) }))
+    }
+
+    /// A call was taken whose arguments hold refs: they are lent until its answer.
+    pub fn begin(&self, task: TaskId, refs: Vec<RefWire>) {
+        let mut state = self.lock();
+        self.feed(&mut state, Event::CallTaken { task, refs });
+    }
+
+    /// A call of an actor that runs beside others began or ended here.
+    pub fn count_running(&self, more: bool) {
+        if more {
+            self.executor.busy_calls.fetch_add(1, SeqCst);
+        } else {
+            self.executor.busy_calls.fetch_sub(1, SeqCst);
+        }
+    }
+
+    /// Answers a call.
+    pub fn finish(&self, answer: Answer) {
+        let refs: Vec<RefWire> = answer.values.iter().flat_map(|v| v.refs()).copied().collect();
+        let mut kept = Vec::new();
+        if answer.lent || !refs.is_empty() {
+            let mut state = self.lock();
+            self.drain_drops(&mut state);
+            self.feed(&mut state, Event::CallDone { task: answer.task, caller: answer.caller, refs });
+            kept = state.kept.remove(&answer.task).unwrap_or_default();
+        }
+        let reply = Reply {
+            attempt: answer.attempt,
+            task: answer.task,
+            status: if answer.retryable { Status::Retryable } else { Status::Done },
+            micros: answer.micros,
+            kept,
+            values: answer.values,
+        };
+        let mut frame = Vec::with_capacity(128);
+        reply.encode(&mut frame);
+        self.push_reply(answer.lane, frame);
+        if !self.executor.cancelled.lock().is_empty() {
+            self.executor.cancelled.lock().retain(|(task, _)| *task != answer.task);
+        }
+    }
+
+    fn push_reply(&self, lane: LaneId, frame: Vec<u8>) {
+        let mut table = self.executor.table.lock();
+        let Some(served) = table.lanes.get_mut(&lane) else { return };
+        let fits = served.backlog.is_empty() && fits(&served.lane.replies, &frame);
+        if fits && served.lane.replies.push(&[&frame]).is_some() {
+            return served.peer.ring();
+        }
+        served.backlog.push_back(Waiting { task: None, frame });
+        table.flush(self, lane);
+    }
+
+    /// Whether this task was cancelled by its owner.
+    pub fn is_cancelled(&self, task: &TaskId) -> bool {
+        self.executor.cancelled.lock().iter().any(|(t, _)| t == task)
+    }
+
+    /// Sets what to do, on the I/O thread, when a call that may run here is cancelled.
+    pub fn on_cancel(&self, f: Box<dyn Fn(TaskId) + Send>) {
+        *self.executor.on_cancel.lock() = Some(f);
+    }
+
+    /// The actor of this process is up, or its constructor raised.
+    pub fn actor_started(&self, actor: ActorId, incarnation: u32, error: Option<ErrorValue>, kept: Vec<RefWire>) {
+        self.tell_node(&ToNode::ActorStarted { actor, incarnation, error, kept });
+    }
+
+    /// The refs of a constructor's arguments that this process keeps.
+    pub fn constructed(&self, task: TaskId, creator: Address) -> Vec<RefWire> {
+        let mut state = self.lock();
+        self.drain_drops(&mut state);
+        self.feed(&mut state, Event::CallDone { task, caller: creator, refs: Vec::new() });
+        state.kept.remove(&task).unwrap_or_default()
+    }
+
+    /// The process of the caller of a lane.
+    pub fn caller_of(&self, lane: LaneId) -> Option<WorkerId> {
+        self.executor.table.lock().lanes.get(&lane).map(|s| s.peer.address.worker)
+    }
+}

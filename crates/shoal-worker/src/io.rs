@@ -1,0 +1,196 @@
+//! The I/O thread: the daemon's socket, wake-ups by datagram, the core's deadlines; it leads when nobody else does.
+//!
+//! - IO-1 it blocks all signals, so that they reach the user's threads.
+//! - IO-2 while `active` it looks every 200 µs, less and less often while there is nothing to do; after 100 ms of
+//!   nothing it clears `active`, looks once more, and sleeps without a time limit: an idle process has no wake-ups.
+use crate::runtime::{IO, NOBODY, Runtime};
+use rustix::event::{PollFd, PollFlags, poll};
+use shoal_owner::Event;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+const FIRST_LOOK: Duration = Duration::from_micros(200);
+const LAST_LOOK: Duration = Duration::from_micros(3200);
+const QUIET: Duration = Duration::from_millis(100);
+const GOODBYE: Duration = Duration::from_secs(5);
+
+pub(crate) fn spawn(runtime: Arc<Runtime>) -> JoinHandle<()> {
+    let before = block_signals();
+    let thread = std::thread::Builder::new().name("shoal-io".into()).spawn(move || Io::new(&runtime).run());
+    restore_signals(&before);
+    thread.expect("a thread can be started")
+}
+
+fn block_signals() -> libc::sigset_t {
+    // SAFETY: both sets are plain memory of this frame.
+    unsafe {
+        let (mut all, mut before) = (std::mem::zeroed(), std::mem::zeroed());
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
+        before
+    }
+}
+
+fn restore_signals(set: &libc::sigset_t) {
+    // SAFETY: the set came from pthread_sigmask.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, set, std::ptr::null_mut()) };
+}
+
+struct Io<'a> {
+    runtime: &'a Runtime,
+    look: Duration,
+    quiet_since: Instant,
+    idle_looks: u32,
+    bye: Option<Instant>,
+}
+
+impl<'a> Io<'a> {
+    fn new(runtime: &'a Runtime) -> Self {
+        Self { runtime, look: FIRST_LOOK, quiet_since: Instant::now(), idle_looks: 0, bye: None }
+    }
+
+    fn run(&mut self) {
+        loop {
+            if self.runtime.io_may_sleep() {
+                self.sleep();
+            }
+            if !self.read_control() {
+                return self.runtime.die();
+            }
+            self.runtime.wake.drain();
+            self.runtime.kick.drain();
+            if self.closing() {
+                return;
+            }
+            self.look_after();
+        }
+    }
+
+    fn closing(&mut self) -> bool {
+        if !self.runtime.closing.load(SeqCst) {
+            return false;
+        }
+        let since = *self.bye.get_or_insert_with(Instant::now);
+        since.elapsed() > GOODBYE
+    }
+
+    fn sleep(&self) {
+        let runtime = self.runtime;
+        let mut control = PollFlags::IN;
+        if runtime.control.full.load(SeqCst) {
+            control |= PollFlags::OUT;
+        }
+        let mut fds = [
+            PollFd::from_borrowed_fd(runtime.control.fd(), control),
+            PollFd::from_borrowed_fd(runtime.kick.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(runtime.wake.fd(), PollFlags::IN),
+        ];
+        let limit = self.limit().map(|d| rustix::time::Timespec { tv_sec: d.as_secs() as i64, tv_nsec: d.subsec_nanos().into() });
+        // An error here can only be EINTR, though signals are blocked: look and come again.
+        let _ = poll(&mut fds, limit.as_ref());
+    }
+
+    /// How long to sleep; `None` is until something comes.
+    fn limit(&self) -> Option<Duration> {
+        let runtime = self.runtime;
+        if self.bye.is_some() {
+            return Some(GOODBYE / 10);
+        }
+        let deadline = runtime.state.lock().owner.next_deadline().map(|at| {
+            Duration::from_micros(at.saturating_sub(runtime.now()).max(50))
+        });
+        let look = runtime.active.load(SeqCst).then_some(self.look);
+        match (deadline, look) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    fn read_control(&self) -> bool {
+        let runtime = self.runtime;
+        if runtime.control.full.load(SeqCst) {
+            runtime.control.flush();
+        }
+        loop {
+            let Some(filled) = runtime.control.fill() else { return self.finish_reading() };
+            if !self.dispatch() {
+                return false;
+            }
+            if filled == shoal_net::Filled::WouldBlock {
+                return true;
+            }
+        }
+    }
+
+    /// The connection is closed: what came before counts.
+    fn finish_reading(&self) -> bool {
+        self.dispatch();
+        false
+    }
+
+    fn dispatch(&self) -> bool {
+        loop {
+            match self.runtime.control.next() {
+                Ok(Some((msg, fds))) => self.runtime.on_message(msg, fds),
+                Ok(None) => return true,
+                Err(error) => {
+                    eprintln!("shoal: the node daemon sent something that cannot be read: {error}");
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn look_after(&mut self) {
+        let runtime = self.runtime;
+        if runtime.leader.load(SeqCst) != crate::runtime::USER {
+            runtime.poll_lanes();
+        }
+        let mut state = runtime.state.lock();
+        let dropped = runtime.drain_drops(&mut state);
+        let now = runtime.now();
+        if state.owner.next_deadline().is_some_and(|at| at <= now) {
+            runtime.feed(&mut state, Event::Ticked);
+        }
+        drop(state);
+        if runtime.store.take_sweep_hint() {
+            runtime.tell_node(&shoal_proto::control::ToNode::Unpinned);
+        }
+        if runtime.active.load(SeqCst) {
+            self.adapt(dropped);
+        }
+    }
+
+    fn adapt(&mut self, dropped: bool) {
+        let runtime = self.runtime;
+        let outstanding = runtime.in_lanes.load(SeqCst) > 0;
+        let leader = runtime.leader.load(SeqCst);
+        if outstanding && leader == NOBODY {
+            self.look = FIRST_LOOK;
+            self.idle_looks += 1;
+            if self.idle_looks > 1 {
+                runtime.io_lead(true);
+            }
+            self.quiet_since = Instant::now();
+            return;
+        }
+        self.idle_looks = 0;
+        if leader == IO && !outstanding {
+            runtime.io_lead(false);
+        }
+        self.look = if leader == IO { LAST_LOOK } else { (self.look * 2).min(LAST_LOOK) };
+        if outstanding || dropped {
+            self.quiet_since = Instant::now();
+        } else if self.quiet_since.elapsed() > QUIET {
+            runtime.active.store(false, SeqCst);
+            self.look = FIRST_LOOK;
+            let late = !runtime.drops.lock().is_empty() || runtime.in_lanes.load(SeqCst) > 0;
+            if late {
+                runtime.active.store(true, SeqCst);
+            }
+        }
+    }
+}

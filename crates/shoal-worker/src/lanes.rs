@@ -1,0 +1,109 @@
+//! The two ends of lanes, with what doesn't fit into their rings.
+//!
+//! - PUSH-1 frames of one direction leave in the order of pushing: once one waits in the backlog, all after it do.
+//! - PUSH-2 who has a backlog sets its starved word and looks at the ring again; who takes a frame looks at the
+//!   other's starved word afterwards and rings its bell.
+use rustc_hash::{FxHashMap, FxHashSet};
+use shoal_ring::{CallerLane, PeerBell, Position, Producer, Ring};
+use shoal_types::{Address, FunctionId, TaskId};
+use std::collections::VecDeque;
+
+/// A frame that waits for space.
+pub(crate) struct Waiting {
+    pub(crate) task: Option<TaskId>,
+    pub(crate) frame: Vec<u8>,
+}
+
+/// The other process: how to wake it.
+pub(crate) struct Peer {
+    pub(crate) address: Address,
+    pub(crate) bell: PeerBell,
+    pub(crate) wake: [u8; 16],
+    pub(crate) slot: u32,
+}
+
+impl Peer {
+    /// Says that this lane has something.
+    pub(crate) fn ring(&self) {
+        if self.bell.ring(self.slot) == Ring::NeedsDatagram {
+            // A peer that is gone needs no waking: the daemon tells of its end.
+            let _ = shoal_net::wake(&self.wake);
+        }
+    }
+}
+
+/// This process calls.
+pub(crate) struct CallerEnd {
+    pub(crate) lane: CallerLane,
+    pub(crate) peer: Peer,
+    pub(crate) my_slot: u32,
+    pub(crate) sent: FxHashMap<TaskId, Position>,
+    pub(crate) functions: FxHashSet<FunctionId>,
+    pub(crate) backlog: VecDeque<Waiting>,
+}
+
+/// What became of a frame.
+#[derive(PartialEq, Eq)]
+pub(crate) enum Pushed {
+    /// It is in the ring.
+    Sent,
+    /// It waits in the backlog.
+    Waits,
+}
+
+impl CallerEnd {
+    /// Pushes a request, or keeps it until there is room.
+    pub(crate) fn push(&mut self, task: Option<TaskId>, frame: &[u8]) -> Pushed {
+        if self.backlog.is_empty() && self.try_push(task, frame) {
+            return Pushed::Sent;
+        }
+        self.backlog.push_back(Waiting { task, frame: frame.to_vec() });
+        Pushed::Waits
+    }
+
+    fn try_push(&mut self, task: Option<TaskId>, frame: &[u8]) -> bool {
+        if !fits(&self.lane.requests, frame) {
+            return false;
+        }
+        let Some(position) = self.lane.requests.push(&[frame]) else { return false };
+        if let Some(task) = task {
+            self.sent.insert(task, position);
+        }
+        true
+    }
+
+    /// Sends what waits as far as it goes. True when the front is too large for the ring and has to go through the
+    /// arena.
+    pub(crate) fn flush(&mut self) -> bool {
+        let mut sent = false;
+        let far = loop {
+            let Some(front) = self.backlog.pop_front() else {
+                self.lane.status().set_caller_starved(false);
+                break false;
+            };
+            if !fits(&self.lane.requests, &front.frame) {
+                self.backlog.push_front(front);
+                break true;
+            }
+            if self.try_push(front.task, &front.frame) {
+                sent = true;
+                continue;
+            }
+            self.backlog.push_front(front);
+            let status = self.lane.status();
+            if status.caller_starved() {
+                break false;
+            }
+            status.set_caller_starved(true);
+        };
+        if sent {
+            self.peer.ring();
+        }
+        far
+    }
+}
+
+/// Whether a frame may go into this ring at all.
+pub(crate) fn fits(ring: &Producer, frame: &[u8]) -> bool {
+    frame.len() as u64 <= ring.max_frame()
+}

@@ -1,0 +1,189 @@
+//! Values in and out: small ones in this process's memory, large ones in the arena.
+use crate::runtime::Runtime;
+use shoal_owner::Event;
+use shoal_proto::control::{Request, Response, ToNode};
+use shoal_store::{Begin, ChunkGrant, Pinned, Writer};
+use shoal_types::{ArenaLoc, ErrorKind, ErrorValue, ObjectId, RefWire, TaskId, Value, WorkerId};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+/// Values up to so many bytes stay in their owner's memory (DESIGN §4.2).
+pub const INLINE_LIMIT: usize = 100 << 10;
+
+/// The arena has no room: `ObjectStoreFullError`.
+#[derive(Debug)]
+pub struct Full(pub ErrorValue);
+
+/// A value's flat bytes.
+pub enum ValueBytes {
+    /// In this process's memory.
+    Inline(Arc<[u8]>),
+    /// In the arena, pinned.
+    Pinned(Pinned),
+}
+
+impl ValueBytes {
+    /// The bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Inline(bytes) => bytes,
+            // SAFETY: a sealed object is written by nobody while it is pinned (ARENA-1, ARENA-2).
+            Self::Pinned(pinned) => unsafe { pinned.as_slice() },
+        }
+    }
+}
+
+impl Runtime {
+    /// Makes a value of `len` flat bytes for `owner`, filled by `fill`. Without the GIL or fast: a large one may ask
+    /// the daemon for space.
+    pub fn make_value(
+        &self,
+        id: ObjectId,
+        owner: WorkerId,
+        len: usize,
+        refs: Vec<RefWire>,
+        fill: impl FnOnce(&mut [u8]),
+    ) -> Result<Value, Full> {
+        if len <= INLINE_LIMIT {
+            let mut bytes = vec![0; len];
+            fill(&mut bytes);
+            return Ok(Value::Inline { bytes: bytes.into(), refs });
+        }
+        let mut writer = self.space(id, owner, len as u64)?;
+        fill(writer.bytes_mut());
+        Ok(Value::Stored { loc: writer.seal(), refs })
+    }
+
+    /// Space of exactly `len` bytes in the arena.
+    fn space(&self, id: ObjectId, owner: WorkerId, len: u64) -> Result<Writer, Full> {
+        loop {
+            let at_least = match self.store.begin(len, id, owner) {
+                Ok(Begin::Write(writer)) => return Ok(writer),
+                Ok(Begin::NeedChunk { at_least }) => at_least,
+                Err(error) => return Err(Full(ErrorValue::new(ErrorKind::StoreFull, error.to_string()))),
+            };
+            self.return_chunks();
+            match self.ask(Request::LeaseChunk(at_least)).map_err(Full)? {
+                Response::Chunk { offset, len, entries, generation, cold } => {
+                    self.add_chunk(ChunkGrant { offset, len, entries, generation, cold }).map_err(Full)?;
+                }
+                _ => return Err(Full(ErrorValue::new(ErrorKind::System, "the daemon answered out of turn"))),
+            }
+        }
+    }
+
+    fn add_chunk(&self, grant: ChunkGrant) -> Result<(), ErrorValue> {
+        let added = self.store.add_chunk(grant);
+        added.map_err(|e| ErrorValue::new(ErrorKind::StoreFull, e.to_string()))
+    }
+
+    fn return_chunks(&self) {
+        let chunks = self.store.chunks_to_return();
+        if !chunks.is_empty() {
+            self.tell_node(&ToNode::ReturnChunks(chunks.iter().map(|c| (c.offset, c.generation)).collect()));
+        }
+    }
+
+    /// Puts a frame that no ring holds into the arena, for `reader`, and gives the frame that names it; or how much
+    /// space is missing.
+    pub(crate) fn far_frame(&self, frame: &[u8], reader: WorkerId) -> Result<Vec<u8>, u64> {
+        let id = ObjectId::new(self.next_task(), 0);
+        match self.store.begin(frame.len() as u64, id, reader) {
+            Ok(Begin::Write(mut writer)) => {
+                writer.bytes_mut().copy_from_slice(frame);
+                let mut far = Vec::new();
+                shoal_proto::lane::put_far(&mut far, id, &writer.seal());
+                Ok(far)
+            }
+            Ok(Begin::NeedChunk { at_least }) => Err(at_least),
+            Err(_) => Err(frame.len() as u64),
+        }
+    }
+
+    /// Asks for space without waiting; [`Runtime::on_chunk`] goes on.
+    pub(crate) fn ask_for_chunk(&self, at_least: u64) {
+        let req = self.control.next_request() | ASYNC_CHUNK;
+        self.control.send(&ToNode::Request { req, body: Request::LeaseChunk(at_least) });
+        if self.control.full.load(SeqCst) {
+            self.kick.kick();
+        }
+    }
+
+    /// An answer to [`Runtime::ask_for_chunk`]: lanes that waited for space go on. On a full arena they wait until
+    /// something was freed and another frame asks.
+    pub(crate) fn on_chunk(&self, body: Response) {
+        if let Response::Chunk { offset, len, entries, generation, cold } = body {
+            if let Err(error) = self.add_chunk(ChunkGrant { offset, len, entries, generation, cold }) {
+                eprintln!("shoal: a chunk of the arena cannot be used: {}", error.message);
+            }
+        }
+        let mut state = self.lock();
+        for lane in std::mem::take(&mut state.starved) {
+            self.flush_lane(&mut state, lane);
+        }
+        drop(state);
+        self.executor.flush_all(self);
+    }
+
+    /// The bytes of a value that is there.
+    pub fn open(&self, id: ObjectId, value: &Value) -> Result<ValueBytes, ErrorValue> {
+        match value {
+            Value::Inline { bytes, .. } => Ok(ValueBytes::Inline(Arc::clone(bytes))),
+            Value::Stored { loc, .. } => self.pin(id, *loc).map(ValueBytes::Pinned),
+            Value::Error(error) => Err((**error).clone()),
+        }
+    }
+
+    /// Pins an object of the arena.
+    pub fn pin(&self, id: ObjectId, loc: ArenaLoc) -> Result<Pinned, ErrorValue> {
+        self.store.pin(loc, id).map_err(|e| ErrorValue::new(ErrorKind::ObjectLost, format!("object {id}: {e}")))
+    }
+
+    /// Takes a value into ownership: `put`. It has one local ref.
+    pub fn put(&self, id: ObjectId, value: Value) -> Result<(), ErrorValue> {
+        let mut state = self.lock();
+        if let Some(dead) = &state.dead {
+            return Err(dead.clone());
+        }
+        self.drain_drops(&mut state);
+        self.feed(&mut state, Event::ValuePut { id, value });
+        drop(state);
+        Ok(())
+    }
+
+    /// The value of an object, when there is one.
+    pub fn value(&self, id: &ObjectId) -> Option<Value> {
+        self.lock().owner.value(id).cloned()
+    }
+
+    /// The values of several objects; `None` where there is none yet.
+    pub fn values(&self, ids: &[ObjectId]) -> Vec<Option<Value>> {
+        let state = self.lock();
+        ids.iter().map(|id| state.owner.value(id).cloned()).collect()
+    }
+
+    /// Which of these have values.
+    pub fn are_ready(&self, ids: &[ObjectId]) -> Vec<bool> {
+        let state = self.lock();
+        ids.iter().map(|id| state.owner.is_ready(id)).collect()
+    }
+
+    /// A Python ref object came to be for `wire`.
+    pub fn take_ref(&self, wire: RefWire) {
+        let mut state = self.lock();
+        self.feed(&mut state, Event::RefTaken(wire));
+    }
+
+    /// A fresh object of this process's.
+    pub fn new_object(&self) -> RefWire {
+        RefWire { id: ObjectId::new(self.next_task(), 0), owner: self.address() }
+    }
+
+    /// The return of a task of this process's.
+    pub fn return_of(&self, task: TaskId, index: u32) -> RefWire {
+        RefWire { id: ObjectId::new(task, index), owner: self.address() }
+    }
+}
+
+/// Marks requests whose answer the I/O thread uses itself.
+pub(crate) const ASYNC_CHUNK: u64 = 1 << 63;

@@ -1,0 +1,241 @@
+//! The runtime of one process: what it holds, how it begins and ends.
+use crate::control::Control;
+use crate::exec::Executor;
+use crate::io;
+use crate::state::{Session, State, Watcher};
+use crate::waiter::Waiter;
+use parking_lot::{Condvar, Mutex};
+use rustc_hash::FxHashMap;
+use shoal_net::{EventFd, NetError, WakeSocket};
+use shoal_proto::control::{Hello, Response, Role, ToClient, ToNode};
+use shoal_ring::Bell;
+use shoal_store::{ArenaClient, ClientSlot};
+use shoal_types::{ErrorKind, ErrorValue, ObjectId, TaskId};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Who this process is.
+pub struct Greeting {
+    /// "3.11".
+    pub python: String,
+    /// What it is to the daemon.
+    pub role: Role,
+}
+
+/// The runtime can't go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Fatal {
+    /// The daemon said no, in one sentence.
+    #[error("{0}")]
+    Refused(String),
+    /// The connection failed.
+    #[error("cannot talk to the node daemon: {0}")]
+    Net(#[from] NetError),
+    /// Shared memory failed.
+    #[error("cannot map shared memory: {0}")]
+    Memory(String),
+    /// The daemon said something else than was its turn.
+    #[error("the node daemon answered out of turn")]
+    Protocol,
+}
+
+pub(crate) const NOBODY: u32 = 0;
+pub(crate) const USER: u32 = 1;
+pub(crate) const IO: u32 = 2;
+
+/// Answers of the daemon by request number.
+#[derive(Default)]
+pub(crate) struct Answers {
+    pub(crate) ready: FxHashMap<u64, Response>,
+    pub(crate) closed: bool,
+}
+
+/// What goes to the one thread of Python's that we own.
+#[derive(Default)]
+pub(crate) struct Notices {
+    pub(crate) ready: Vec<u64>,
+    pub(crate) logs: Vec<shoal_proto::control::LogLine>,
+    pub(crate) closed: bool,
+}
+
+/// One process's part of the instance.
+pub struct Runtime {
+    pub(crate) session: Session,
+    pub(crate) start: Instant,
+    pub(crate) state: Mutex<State>,
+    pub(crate) control: Control,
+    pub(crate) store: ArenaClient,
+    pub(crate) bell: Bell,
+    pub(crate) wake: WakeSocket,
+    pub(crate) kick: EventFd,
+    pub(crate) executor: Executor,
+    // who sleeps on the bell (RUN-3)
+    pub(crate) leader: AtomicU32,
+    pub(crate) lead: Mutex<()>,
+    pub(crate) followers: Mutex<Vec<Arc<Waiter>>>,
+    // what is going on: lets the I/O thread sleep for good when nothing is
+    pub(crate) active: AtomicBool,
+    pub(crate) in_lanes: AtomicU64,
+    pub(crate) drops: Mutex<Vec<ObjectId>>,
+    pub(crate) answers: Mutex<Answers>,
+    pub(crate) answered: Condvar,
+    pub(crate) notices: Mutex<Notices>,
+    pub(crate) noticed: Condvar,
+    pub(crate) closing: AtomicBool,
+    pub(crate) io_thread: Mutex<Option<JoinHandle<()>>>,
+    prefix: [u8; 8],
+    counter: AtomicU64,
+    tokens: AtomicU64,
+}
+
+impl Runtime {
+    /// Greets the daemon over `socket` and starts the I/O thread. `blocked_signals` of the calling thread are as they
+    /// were; the I/O thread blocks all.
+    pub fn connect(socket: OwnedFd, greeting: Greeting) -> Result<Arc<Self>, Fatal> {
+        let memory = |e: &dyn std::fmt::Display| Fatal::Memory(e.to_string());
+        let (bell, bell_fd) = Bell::create().map_err(|e| memory(&e))?;
+        let (wake, name) = WakeSocket::bind()?;
+        let hello = ToNode::Hello(Hello {
+            protocol: shoal_proto::PROTOCOL,
+            python: greeting.python,
+            pid: std::process::id(),
+            wake: name,
+            role: greeting.role,
+        });
+        let control = Control::new(socket);
+        control.send_blocking(&hello, vec![bell_fd])?;
+        let (session, mut fds) = match control.receive_blocking(Duration::from_secs(30))? {
+            (ToClient::Welcome(welcome), fds) => (*welcome, fds),
+            (ToClient::Refused(why), _) => return Err(Fatal::Refused(why)),
+            _ => return Err(Fatal::Protocol),
+        };
+        let (Some(pins), Some(arena)) = (fds.pop(), fds.pop()) else { return Err(Fatal::Protocol) };
+        let store = ArenaClient::attach(arena, pins, ClientSlot(session.slot)).map_err(|e| memory(&e))?;
+        let runtime = Arc::new(Self::new(session, control, store, bell, wake)?);
+        let thread = io::spawn(Arc::clone(&runtime));
+        *runtime.io_thread.lock() = Some(thread);
+        Ok(runtime)
+    }
+
+    fn new(
+        session: Session,
+        control: Control,
+        store: ArenaClient,
+        bell: Bell,
+        wake: WakeSocket,
+    ) -> Result<Self, Fatal> {
+        let me = shoal_types::Address { node: session.node, worker: session.worker };
+        let mut prefix = [0; 8];
+        rustix::rand::getrandom(&mut prefix, rustix::rand::GetRandomFlags::empty())
+            .map_err(|e| Fatal::Memory(e.to_string()))?;
+        Ok(Self {
+            start: Instant::now(),
+            state: Mutex::new(State::new(me)),
+            control,
+            store,
+            bell,
+            wake,
+            kick: EventFd::new()?,
+            executor: Executor::default(),
+            leader: AtomicU32::new(NOBODY),
+            lead: Mutex::new(()),
+            followers: Mutex::default(),
+            active: AtomicBool::new(false),
+            in_lanes: AtomicU64::new(0),
+            drops: Mutex::default(),
+            answers: Mutex::default(),
+            answered: Condvar::new(),
+            notices: Mutex::default(),
+            noticed: Condvar::new(),
+            closing: AtomicBool::new(false),
+            io_thread: Mutex::new(None),
+            prefix,
+            counter: AtomicU64::new(0),
+            tokens: AtomicU64::new(0),
+            session,
+        })
+    }
+
+    /// What the daemon said at the greeting.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// This process's address.
+    pub fn address(&self) -> shoal_types::Address {
+        shoal_types::Address { node: self.session.node, worker: self.session.worker }
+    }
+
+    /// A task id that no other process and no earlier call has.
+    pub fn next_task(&self) -> TaskId {
+        TaskId::new(self.prefix, self.counter.fetch_add(1, SeqCst))
+    }
+
+    pub(crate) fn next_token(&self) -> u64 {
+        self.tokens.fetch_add(1, SeqCst)
+    }
+
+    /// Microseconds since the runtime began: the core's clock.
+    pub(crate) fn now(&self) -> u64 {
+        self.start.elapsed().as_micros() as u64
+    }
+
+    /// Why the runtime is dead, if it is.
+    pub fn dead(&self) -> Option<ErrorValue> {
+        self.state.lock().dead.clone()
+    }
+
+    /// Says what runs now: the prefix of this process's lines of output.
+    pub fn set_title(&self, title: &str) {
+        self.bell.set_title(title);
+    }
+
+    /// The connection to the daemon is gone: every wait and every later call fails.
+    pub(crate) fn die(&self) {
+        let error = ErrorValue::new(
+            ErrorKind::NodeDied,
+            "the node daemon of this session is gone; call shoal.shutdown() and shoal.init() to begin anew",
+        );
+        let mut state = self.state.lock();
+        if self.closing.load(SeqCst) || state.dead.is_some() {
+            return;
+        }
+        state.dead = Some(error);
+        let watchers = std::mem::take(&mut state.watchers);
+        drop(state);
+        for watcher in watchers.into_values().flatten() {
+            match watcher {
+                Watcher::Thread(waiter) => waiter.finish(),
+                token => self.tell(token),
+            }
+        }
+        self.end_waits();
+        self.executor.stop();
+        self.wake_leader();
+    }
+
+    fn end_waits(&self) {
+        self.answers.lock().closed = true;
+        self.answered.notify_all();
+        self.notices.lock().closed = true;
+        self.noticed.notify_all();
+    }
+
+    /// Ends the session: says goodbye, stops the I/O thread, waits until the daemon has closed the connection (at most
+    /// five seconds).
+    pub fn close(&self) {
+        if self.closing.swap(true, SeqCst) {
+            return;
+        }
+        self.control.send(&ToNode::Bye);
+        self.control.flush();
+        self.kick.kick();
+        if let Some(thread) = self.io_thread.lock().take() {
+            let _ = thread.join();
+        }
+        self.end_waits();
+    }
+}

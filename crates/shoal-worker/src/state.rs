@@ -1,0 +1,111 @@
+//! What the one lock protects: the core, the lanes to executors, who waits for what.
+use crate::lanes::CallerEnd;
+use crate::trace::Trace;
+use crate::waiter::Waiter;
+use rustc_hash::{FxHashMap, FxHashSet};
+use shoal_owner::{Event, Order, Owner};
+use shoal_types::{ActorId, Address, Args, ErrorValue, FunctionId, LaneId, LeaseKey, ObjectId, RefWire, TaskId};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+pub use shoal_proto::control::Welcome as Session;
+
+/// Somebody who wants to hear of an object.
+pub(crate) enum Watcher {
+    /// A thread in `wait`.
+    Thread(Arc<Waiter>),
+    /// A number that goes to the `ready` queue.
+    Token(u64),
+}
+
+/// The key table of this process: interned lease keys and what of them the daemon knows.
+#[derive(Default)]
+pub(crate) struct Keys {
+    ids: FxHashMap<LeaseKey, u32>,
+    pub(crate) specs: Vec<LeaseKey>,
+    pub(crate) told: FxHashSet<u32>,
+}
+
+impl Keys {
+    pub(crate) fn intern(&mut self, key: &LeaseKey) -> u32 {
+        if let Some(id) = self.ids.get(key) {
+            return *id;
+        }
+        let id = self.specs.len() as u32;
+        self.specs.push(key.clone());
+        self.ids.insert(key.clone(), id);
+        id
+    }
+}
+
+/// Where an actor's calls go, and its life.
+#[derive(Clone, Copy)]
+pub(crate) struct ActorLane {
+    pub(crate) incarnation: u32,
+    pub(crate) lane: LaneId,
+}
+
+pub(crate) struct State {
+    pub(crate) owner: Owner,
+    pub(crate) orders: Vec<Order>,
+    pub(crate) lanes: FxHashMap<LaneId, CallerEnd>,
+    pub(crate) by_worker: FxHashMap<Address, LaneId>,
+    pub(crate) watchers: FxHashMap<ObjectId, SmallVec<[Watcher; 1]>>,
+    pub(crate) keys: Keys,
+    pub(crate) functions: FxHashMap<FunctionId, Arc<[u8]>>,
+    pub(crate) actors: FxHashMap<ActorId, ActorLane>,
+    /// Constructors' arguments until they are sent.
+    pub(crate) actor_args: FxHashMap<ActorId, Args>,
+    /// Refs that the executor keeps of a call's arguments: between `CallDone` and its `Reply`.
+    pub(crate) kept: FxHashMap<TaskId, Vec<RefWire>>,
+    pub(crate) to_free: Vec<(ObjectId, shoal_types::ArenaLoc)>,
+    /// Values whose frames wait for space in the arena.
+    pub(crate) starved: FxHashSet<LaneId>,
+    pub(crate) trace: Option<Trace>,
+    pub(crate) frame: Vec<u8>,
+    pub(crate) dead: Option<ErrorValue>,
+}
+
+impl State {
+    pub(crate) fn new(me: Address) -> Self {
+        Self {
+            owner: Owner::new(me),
+            orders: Vec::new(),
+            lanes: FxHashMap::default(),
+            by_worker: FxHashMap::default(),
+            watchers: FxHashMap::default(),
+            keys: Keys::default(),
+            functions: FxHashMap::default(),
+            actors: FxHashMap::default(),
+            actor_args: FxHashMap::default(),
+            kept: FxHashMap::default(),
+            to_free: Vec::new(),
+            starved: FxHashSet::default(),
+            trace: Trace::from_environment(),
+            frame: Vec::new(),
+            dead: None,
+        }
+    }
+
+    /// Hands an event to the core; its orders are in `self.orders`.
+    pub(crate) fn handle(&mut self, now: u64, event: Event) {
+        let Some(trace) = &mut self.trace else {
+            return self.owner.handle(now, event, &mut self.orders);
+        };
+        trace.event(now, &event);
+        let before = self.orders.len();
+        self.owner.handle(now, event, &mut self.orders);
+        trace.orders(&self.orders[before..]);
+    }
+
+    /// Forgets that this thread waits for these.
+    pub(crate) fn unwatch(&mut self, ids: &[ObjectId], waiter: &Arc<Waiter>) {
+        for id in ids {
+            let Some(list) = self.watchers.get_mut(id) else { continue };
+            list.retain(|w| !matches!(w, Watcher::Thread(w) if Arc::ptr_eq(w, waiter)));
+            if list.is_empty() {
+                self.watchers.remove(id);
+            }
+        }
+    }
+}

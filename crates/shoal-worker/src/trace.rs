@@ -1,0 +1,39 @@
+//! A recorded run: with `SHOAL_TRACE=FOLDER` every event of the core and the orders that it gave go to a file, which
+//! the simulator replays (`shoal_sim::replay`).
+use shoal_owner::{Event, Order};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+
+pub(crate) struct Trace(BufWriter<File>);
+
+impl Trace {
+    pub(crate) fn from_environment() -> Option<Self> {
+        let folder = std::env::var_os("SHOAL_TRACE")?;
+        let path = std::path::Path::new(&folder).join(format!("{}.trace", std::process::id()));
+        match File::create(&path) {
+            Ok(file) => Some(Self(BufWriter::new(file))),
+            Err(error) => {
+                eprintln!("shoal: SHOAL_TRACE: cannot write {}: {error}", path.display());
+                None
+            }
+        }
+    }
+
+    /// `[length u32][postcard (now, event)]`
+    pub(crate) fn event(&mut self, now: u64, event: &Event) {
+        self.record(&(now, event));
+    }
+
+    /// `[length u32][postcard orders]`, after its event.
+    pub(crate) fn orders(&mut self, orders: &[Order]) {
+        self.record(&orders);
+        let _ = self.0.flush();
+    }
+
+    fn record<T: serde::Serialize>(&mut self, item: &T) {
+        let bytes = postcard::to_stdvec(item).expect("events are plain data");
+        let length = (bytes.len() as u32).to_le_bytes();
+        // A full disk ends the trace, not the program: what is there still replays.
+        let _ = self.0.write_all(&length).and_then(|()| self.0.write_all(&bytes));
+    }
+}

@@ -1,0 +1,1 @@
+"""Remote functions, actors, options, serialization, errors and the runtime context."""

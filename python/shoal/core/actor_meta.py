@@ -1,0 +1,111 @@
+"""What the handles of an actor need to know of its class, as JSON that travels with them."""
+
+import functools
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from shoal.core.signature import ANYTHING, Plain, plain_of
+
+# Where `@method` keeps its options.
+MARK = "__shoal_method__"
+STREAMING = -1
+ASYNC_CONCURRENCY = 1000
+_NOT_METHODS = frozenset(dir(object)) | {"__init__", "__new__", "__class_getitem__", "__del__"}
+# Every actor has these.
+BUILT_IN = ("__ray_ready__", "__ray_terminate__", "__ray_call__")
+
+
+class MethodMeta(NamedTuple):
+    """One method."""
+
+    num_returns: int
+    group: str
+    max_task_retries: int | None
+    retry_exceptions: bool
+    shape: Plain
+
+
+class ActorMeta(NamedTuple):
+    """One class with the options of one actor."""
+
+    class_name: str
+    methods: dict[str, MethodMeta]
+    is_async: bool
+    max_concurrency: int
+    groups: dict[str, int]
+    max_task_retries: int
+
+    @property
+    def sync(self) -> bool:
+        """Whether it runs one call at a time, on its process's main thread."""
+        return not self.is_async and self.max_concurrency == 1 and not self.groups
+
+    def encode(self) -> str:
+        """As JSON."""
+        return json.dumps(self, separators=(",", ":"))
+
+
+@functools.lru_cache(maxsize=256)
+def decode(text: str) -> ActorMeta:
+    """The inverse of `ActorMeta.encode`."""
+    name, methods, is_async, limit, groups, retries = json.loads(text)
+    return ActorMeta(name, {key: MethodMeta(*row) for key, row in methods.items()}, is_async, limit, groups, retries)
+
+
+def describe(cls: type, options: Mapping[str, Any]) -> ActorMeta:
+    """The meta of `cls` as an actor with these checked options.
+
+    Raises:
+        ValueError: A method names a concurrency group that the options don't have.
+    """
+    functions = methods_of(cls)
+    is_async = any(map(_is_async, functions.values()))
+    groups = dict(options.get("concurrency_groups", {}))
+    methods = {name: _method(cls, name, function) for name, function in functions.items()}
+    for name, method in methods.items():
+        if method.group and method.group not in groups:
+            raise ValueError(f"{cls.__name__}.{name} names the concurrency group {method.group!r}, which the actor lacks")
+    limit = options.get("max_concurrency", ASYNC_CONCURRENCY if is_async else 1)
+    return ActorMeta(cls.__name__, methods, is_async, limit, groups, options.get("max_task_retries", 0))
+
+
+def methods_of(cls: type) -> dict[str, Callable[..., Any]]:
+    """The functions of `cls` and its bases that can be called as methods, by name."""
+    found: dict[str, Callable[..., Any]] = {}
+    for name in dir(cls):
+        if name in _NOT_METHODS or name in BUILT_IN:
+            continue
+        value = inspect.getattr_static(cls, name, None)
+        function = value.__func__ if isinstance(value, staticmethod | classmethod) else value
+        if inspect.isroutine(function) and not inspect.isbuiltin(function):
+            found[name] = function
+    return found
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    function = inspect.unwrap(function) if not inspect.iscoroutinefunction(function) else function
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+
+def _method(cls: type, name: str, function: Callable[..., Any]) -> MethodMeta:
+    marked: dict[str, Any] = getattr(function, MARK, {})
+    streaming = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+    is_static = isinstance(inspect.getattr_static(cls, name), staticmethod)
+    return MethodMeta(
+        marked.get("num_returns", STREAMING if streaming else 1),
+        marked.get("concurrency_group", ""),
+        marked.get("max_task_retries"),
+        bool(marked.get("retry_exceptions", False)),
+        plain_of(function, skip_first=not is_static),
+    )
+
+
+def constructor_shape(cls: type) -> Plain:
+    """What the class itself takes."""
+    if getattr(cls, "__init__") is not getattr(object, "__init__"):
+        return plain_of(getattr(cls, "__init__"), skip_first=True)
+    if getattr(cls, "__new__") is not getattr(object, "__new__"):
+        return ANYTHING
+    return [[], 0, 0, False, [], [], False]

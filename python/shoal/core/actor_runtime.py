@@ -1,0 +1,151 @@
+"""An actor in its process: the instance, and for threaded and async actors who runs which call when.
+
+A sync actor's calls are run by the Rust main loop on the main thread; it only needs the instance. For the others the
+main loop hands each call to `dispatch`, which returns at once; the call is answered from where it ran.
+
+- A concurrency group has a limit of its own; the default group has `max_concurrency`. Within a group calls start in the
+  order of arrival.
+- In an async actor everything, the constructor included, runs on one event loop on a thread of its own.
+"""
+
+import threading
+from typing import Any
+
+from shoal.core import actor_meta
+from shoal.core.actor_exit import ActorExit
+from shoal.core.actor_meta import MARK, ActorMeta
+from shoal.core.errors import RetryTypes
+from shoal.core.export import load
+from shoal.core.live import LIVE
+
+
+class ActorRuntime:
+    """What `become_actor` gives to the Rust main loop.
+
+    Attributes:
+        sync: Whether the main loop runs the methods itself, by `getattr(instance, method)`.
+        instance: The user's object.
+    """
+
+    def __init__(self, meta: ActorMeta, instance: Any, executor: Any) -> None:
+        self.sync = executor is None
+        self.instance = instance
+        self.meta = meta
+        self._executor = executor
+
+    def dispatch(self, call: Any, method: str, group: str, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> None:
+        """Starts or queues a call and returns at once.
+
+        Args:
+            call: A `_core.Call`, answered later by `done` or `failed`.
+            method: The method's name.
+            group: Its concurrency group, "" for the method's own.
+            args: Positional arguments.
+            kwargs: Arguments by name, `None` for none.
+        """
+        if not group:
+            known = self.meta.methods.get(method)
+            group = known.group if known is not None else ""
+        self._executor.start(call, group, getattr(self.instance, method), args, kwargs or {})
+
+    def cancel(self, task_id: bytes) -> bool:
+        """Withdraws a queued call or interrupts a running one; whether there was one."""
+        return not self.sync and bool(self._executor.cancel(task_id))
+
+    def retry_types(self, name: str) -> RetryTypes | None:
+        """What `@method(retry_exceptions=[...])` of a method lists; `None` for every exception."""
+        function = getattr(type(self.instance), name.rpartition(".")[2], None)
+        listed = getattr(function, MARK, {}).get("retry_exceptions")
+        return listed if isinstance(listed, tuple) else None
+
+
+_ACTOR: ActorRuntime | None = None
+_STARTING = False
+
+
+def current_actor() -> ActorRuntime | None:
+    """The actor of this process, if it is one whose constructor is done."""
+    return _ACTOR
+
+
+def in_actor() -> bool:
+    """Whether this process is an actor, or is becoming one."""
+    return (_ACTOR is not None or _STARTING) and LIVE.in_worker
+
+
+def become_actor(class_blob: bytes, meta: str, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> ActorRuntime:
+    """Makes the user's object and what runs its calls.
+
+    Raises:
+        BaseException: Whatever the constructor raises.
+    """
+    global _ACTOR, _STARTING
+    cls, _ = load(class_blob)
+    described = actor_meta.decode(meta)
+    cls = _with_built_ins(cls)
+    _STARTING = True
+    try:
+        if described.sync:
+            instance, executor = cls(*args, **(kwargs or {})), None
+        else:
+            executor = _executor(described)
+            instance = executor.construct(cls, args, kwargs or {})
+    finally:
+        _STARTING = False
+    _ACTOR = ActorRuntime(described, instance, executor)
+    return _ACTOR
+
+
+def _executor(meta: ActorMeta) -> Any:
+    if meta.is_async:
+        from shoal.core.actor_async import AsyncExecutor
+
+        return AsyncExecutor(meta)
+    from shoal.core.actor_threads import ThreadExecutor
+
+    return ThreadExecutor(meta)
+
+
+def _ready(self: Any) -> bool:
+    return True
+
+
+def _terminate(self: Any) -> None:
+    raise ActorExit("__ray_terminate__()")
+
+
+def _call(self: Any, function: Any, *args: Any, **kwargs: Any) -> Any:
+    return function(self, *args, **kwargs)
+
+
+_BUILT_INS = {"__ray_ready__": _ready, "__ray_terminate__": _terminate, "__ray_call__": _call}
+
+
+def _with_built_ins(cls: type) -> type:
+    """The class with the methods that every actor has; a subclass where it can't be changed."""
+    missing = {name: function for name, function in _BUILT_INS.items() if not hasattr(cls, name)}
+    try:
+        for name, function in missing.items():
+            setattr(cls, name, function)
+    except TypeError:
+        body = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__, **missing}
+        return type(cls)(cls.__name__, (cls,), body)
+    return cls
+
+
+def ends_actor(exc: BaseException) -> str | None:
+    """Words for an exception that ends the actor, `None` for any other."""
+    if isinstance(exc, ActorExit):
+        return f"the actor ended itself by {exc}"
+    if isinstance(exc, SystemExit):
+        return f"the actor ended itself by sys.exit({'' if exc.code is None else repr(exc.code)})"
+    if type(exc).__name__ == "AsyncioActorExit":
+        return "the actor ended itself by AsyncioActorExit"
+    return None
+
+
+def start_thread(target: Any, name: str, *args: Any) -> threading.Thread:
+    """A daemon thread: an actor's process ends when Rust says so."""
+    thread = threading.Thread(target=target, name=name, args=args, daemon=True)
+    thread.start()
+    return thread

@@ -1,0 +1,120 @@
+"""Threaded actors: a pool of plain threads for each concurrency group, started on demand."""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from shoal.core import _ffi
+from shoal.core.actor_meta import ActorMeta
+from shoal.core.actor_runtime import ends_actor, start_thread
+from shoal.core.interrupts import raise_in_thread
+
+Work = tuple[Any, Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+
+
+class _Pool:
+    """The threads of one group: never more than its limit, none before it is needed."""
+
+    def __init__(self, name: str, limit: int) -> None:
+        self.name, self.limit = name, limit
+        self.lock = threading.Lock()
+        self.wake = threading.Condition(self.lock)
+        self.queue: deque[Work] = deque()
+        self.threads = 0
+        self.idle = 0
+        self.running: dict[bytes, int] = {}
+
+    def add(self, work: Work) -> None:
+        with self.lock:
+            self.queue.append(work)
+            if self.idle >= len(self.queue):
+                self.wake.notify()
+                return
+            if self.threads >= self.limit:
+                return
+            self.threads += 1
+            number = self.threads
+        start_thread(self._serve, f"shoal-{self.name or 'actor'}-{number}")
+
+    def _serve(self) -> None:
+        while True:
+            with self.lock:
+                while not self.queue:
+                    self.idle += 1
+                    self.wake.wait()
+                    self.idle -= 1
+                work = self.queue.popleft()
+                self.running[work[0].task_id] = threading.get_ident()
+            try:
+                run(*work)
+            finally:
+                with self.lock:
+                    self.running.pop(work[0].task_id, None)
+            del work
+
+    def cancel(self, task_id: bytes) -> bool:
+        with self.lock:
+            ident = self.running.get(task_id)
+            if ident is not None:
+                return raise_in_thread(ident, KeyboardInterrupt)
+            for work in self.queue:
+                if work[0].task_id == task_id:
+                    self.queue.remove(work)
+                    break
+            else:
+                return False
+        work[0].failed(cancelled())
+        return True
+
+
+def cancelled() -> BaseException:
+    """For a call that never ran."""
+    from shoal.exceptions import TaskCancelledError
+
+    return TaskCancelledError("the call was cancelled before it ran")
+
+
+def run(call: Any, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Runs one call on this thread and answers it."""
+    try:
+        call.enter()
+        try:
+            value = function(*args, **kwargs)
+        finally:
+            call.leave()
+    except BaseException as error:
+        answer_failure(call, error)
+    else:
+        call.done(value)
+
+
+def answer_failure(call: Any, error: BaseException) -> None:
+    """Answers a call that raised; an exit ends the actor instead, and the call with it."""
+    reason = ends_actor(error)
+    if reason is None:
+        call.failed(error)
+    else:
+        _ffi.exit_actor(reason)
+
+
+class ThreadExecutor:
+    """Who runs the calls of a threaded actor."""
+
+    def __init__(self, meta: ActorMeta) -> None:
+        self._pools = {"": _Pool("", meta.max_concurrency)}
+        self._pools |= {name: _Pool(name, limit) for name, limit in meta.groups.items()}
+
+    def construct(self, cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Makes the instance, on this thread."""
+        return cls(*args, **kwargs)
+
+    def start(
+        self, call: Any, group: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """Queues a call in its group."""
+        self._pools.get(group, self._pools[""]).add((call, function, args, kwargs))
+
+    def cancel(self, task_id: bytes) -> bool:
+        """Withdraws a queued call or interrupts a running one."""
+        return any(pool.cancel(task_id) for pool in self._pools.values())

@@ -1,0 +1,182 @@
+"""What a value given for an option may be: each check returns the value as it is used, or says what was wrong."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Check = Callable[[str, Any], Any]
+
+# Resources are counted in steps of 1/10,000.
+_STEPS = 10_000
+
+
+def wrong_type(name: str, takes: str, value: object) -> TypeError:
+    """`name` got a value of a type that it doesn't take."""
+    return TypeError(f"{name} takes {takes}, not {_show(value)}")
+
+
+def wrong_value(name: str, takes: str, value: object) -> ValueError:
+    """`name` got a value that it doesn't take."""
+    return ValueError(f"{name} takes {takes}, not {_show(value)}")
+
+
+def _show(value: object) -> str:
+    text = repr(value)
+    text = text if len(text) <= 80 else text[:77] + "..."
+    return f"{text} ({type(value).__name__})"
+
+
+def amount(name: str, value: Any) -> float:
+    """A quantity of a resource: a number ≥ 0 with at most four decimals."""
+    takes = "a number ≥ 0"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        if not hasattr(value, "__float__") or isinstance(value, str | bytes | bool):
+            raise wrong_type(name, takes, value)
+        value = float(value)
+    if not math.isfinite(value) or value < 0:
+        raise wrong_value(name, takes, value)
+    steps = value * _STEPS
+    if abs(steps - round(steps)) > 1e-6 * max(1.0, steps):
+        raise wrong_value(name, "at most four decimals", value)
+    return float(value)
+
+
+def byte_count(name: str, value: Any) -> int:
+    """A number of bytes > 0; a float counts when it is whole."""
+    takes = "a whole number of bytes > 0"
+    if isinstance(value, bool) or not (hasattr(value, "__index__") or isinstance(value, float)):
+        raise wrong_type(name, takes, value)
+    if value != int(value) or value <= 0:
+        raise wrong_value(name, takes, value)
+    return int(value)
+
+
+def memory_amount(name: str, value: Any) -> float:
+    """A number of bytes ≥ 0."""
+    takes = "a number of bytes ≥ 0"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise wrong_type(name, takes, value)
+    if value < 0 or value != int(value):
+        raise wrong_value(name, takes, value)
+    return float(value)
+
+
+def whole(minimum: int, *, minus_one: str = "") -> Check:
+    """A whole number from `minimum` on; with `minus_one`, also -1, which means that."""
+    takes = f"a whole number ≥ {minimum}" + (f" or -1 ({minus_one})" if minus_one else "")
+
+    def check(name: str, value: Any) -> int:
+        if isinstance(value, bool) or not hasattr(value, "__index__"):
+            raise wrong_type(name, takes, value)
+        number = value.__index__()
+        if number < minimum and not (minus_one and number == -1):
+            raise wrong_value(name, takes, value)
+        return int(number)
+
+    return check
+
+
+def text(name: str, value: Any) -> str:
+    """A string that isn't empty."""
+    if not isinstance(value, str):
+        raise wrong_type(name, "a string", value)
+    if not value:
+        raise wrong_value(name, "a string that is not empty", value)
+    return value
+
+
+def any_text(name: str, value: Any) -> str:
+    """A string."""
+    if not isinstance(value, str):
+        raise wrong_type(name, "a string", value)
+    return value
+
+
+def truth(name: str, value: Any) -> bool:
+    """True or False."""
+    if not isinstance(value, bool):
+        raise wrong_type(name, "True or False", value)
+    return value
+
+
+def anything(name: str, value: Any) -> Any:
+    """Any value."""
+    return value
+
+
+def mapping(name: str, value: Any) -> Any:
+    """A dict."""
+    if not isinstance(value, Mapping):
+        raise wrong_type(name, "a dict", value)
+    return value
+
+
+def one_of(*choices: str) -> Check:
+    """One of some strings."""
+    takes = " or ".join(map(repr, choices))
+
+    def check(name: str, value: Any) -> str:
+        if not isinstance(value, str):
+            raise wrong_type(name, takes, value)
+        if value not in choices:
+            raise wrong_value(name, takes, value)
+        return value
+
+    return check
+
+
+_RESERVED = {"CPU": "num_cpus", "GPU": "num_gpus", "memory": "memory", "object_store_memory": "object_store_memory"}
+
+
+def custom_resources(name: str, value: Any) -> dict[str, float]:
+    """Custom resources: numbers ≥ 0 by name."""
+    if not isinstance(value, Mapping):
+        raise wrong_type(name, "a dict of numbers by name", value)
+    result = {}
+    for key, quantity in value.items():
+        if not isinstance(key, str) or not key:
+            raise wrong_type(name, "names that are strings", key)
+        if key in _RESERVED:
+            raise ValueError(f"{name} doesn't take {key!r}: use {_RESERVED[key]}=")
+        result[key] = amount(f"{name}[{key!r}]", quantity)
+    return result
+
+
+def exception_types(name: str, value: Any) -> Any:
+    """True, False, or a list of exception types."""
+    takes = "True, False or a list of exception types"
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, list | tuple):
+        raise wrong_type(name, takes, value)
+    for item in value:
+        if not (isinstance(item, type) and issubclass(item, BaseException)):
+            raise wrong_type(name, takes, item)
+    return tuple(value)
+
+
+def return_count(name: str, value: Any) -> int:
+    """How many values a call returns."""
+    if isinstance(value, str) and value in ("dynamic", "streaming"):
+        raise ValueError(f"{name}={value!r} is not supported yet")
+    return int(whole(0)(name, value))
+
+
+def concurrency_groups(name: str, value: Any) -> dict[str, int]:
+    """Limits by name, or a list of `{"name": ..., "max_concurrency": ...}`."""
+    takes = "a dict of limits by name"
+    if isinstance(value, list):
+        try:
+            value = {group["name"]: group["max_concurrency"] for group in value}
+        except (TypeError, KeyError):
+            raise wrong_type(name, takes, value) from None
+    if not isinstance(value, Mapping):
+        raise wrong_type(name, takes, value)
+    return {text(f"{name}'s names", key): int(whole(1)(f"{name}[{key!r}]", limit)) for key, limit in value.items()}
+
+
+def runtime_env(name: str, value: Any) -> dict[str, Any]:
+    """A runtime environment."""
+    from shoal.core import runtime_env as environments
+
+    return environments.check(value)

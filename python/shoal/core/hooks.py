@@ -1,0 +1,82 @@
+"""What the Rust core calls back: one object, given to `_core.set_hooks` once a process."""
+
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+from shoal.core import actor_runtime, errors, export, serialization
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+
+class Hooks:
+    """Every method is called with the GIL held, from any thread unless it says otherwise."""
+
+    def serialize(self, obj: Any) -> tuple[bytes, list[Any]]:
+        """The pickle of `obj` and its out-of-band buffers. Pickles once: references are met once each."""
+        return serialization.serialize(obj)
+
+    def deserialize(self, pickled: Any, buffers: list[Any]) -> Any:
+        """The object again."""
+        return serialization.deserialize(pickled, buffers)
+
+    def unserializable(self, exc: BaseException, obj: Any, where: str) -> BaseException:
+        """The error to raise for an object that `serialize` failed on."""
+        from shoal.core.unserializable import explain
+
+        return explain(exc, obj, where)
+
+    def exporting(self) -> bool:
+        """Whether this thread is pickling a function or class (OWN-5), not a value outside a call (OWN-4)."""
+        return export.exporting()
+
+    def make_exception(self, kind: str, message: str, pickled: bytes, actor_id: bytes | None) -> BaseException:
+        """The exception for an error that arrived; `kind` is a variant of `ErrorKind`, "GetTimeout", "NotConnected"."""
+        return errors.make_exception(kind, message, pickled, actor_id)
+
+    def name_taken(self, name: str, namespace: str) -> BaseException:
+        """The exception for a name that another actor has."""
+        return errors.name_taken(name, namespace)
+
+    def pack_error(
+        self, exc: BaseException, name: str, retry_types: errors.RetryTypes | None
+    ) -> tuple[str, bytes, bool]:
+        """Text, pickled parts (may be empty) and whether a retry is wanted, for what the user's code raised."""
+        actor = actor_runtime.current_actor()
+        if retry_types is None and actor is not None:
+            retry_types = actor.retry_types(name)
+        return errors.pack_error(exc, name, retry_types)
+
+    def system_exit_text(self, exc: BaseException) -> str:
+        """Words for a task that raised SystemExit."""
+        return errors.system_exit_text(exc)
+
+    def load_function(self, blob: bytes) -> tuple[Callable[..., Any], errors.RetryTypes | None]:
+        """A remote function and the exceptions that it is retried for."""
+        return export.load_function(blob)
+
+    def become_actor(
+        self, class_blob: bytes, meta: str, args: tuple[Any, ...], kwargs: dict[str, Any] | None
+    ) -> actor_runtime.ActorRuntime:
+        """Makes the actor of this process, on the main thread; raises what its constructor raises."""
+        return actor_runtime.become_actor(class_blob, meta, args, kwargs)
+
+    def cancel_call(self, task_id: bytes) -> bool:
+        """Cancels a call that was dispatched; whether it was there (or may have been, in an async actor)."""
+        actor = actor_runtime.current_actor()
+        return actor is not None and actor.cancel(task_id)
+
+    def await_ref(self, ref: Any) -> Generator[Any, Any, Any]:
+        """What `ObjectRef.__await__` returns."""
+        from shoal.core import futures
+
+        return futures.await_ref(ref)
+
+    def future_of(self, ref: Any) -> "Future[Any]":
+        """What `ObjectRef.future` returns."""
+        from shoal.core import futures
+
+        return futures.future_of(ref)
+
+
+HOOKS = Hooks()

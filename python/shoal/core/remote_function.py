@@ -1,0 +1,146 @@
+"""Remote functions: what `@remote` makes of a function."""
+
+import inspect
+import types
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from shoal.core.live import LIVE
+from shoal.core.options import Scope, check_options
+from shoal.core.signature import Shape
+
+_WHAT = "@remote of a function"
+
+
+class RemoteFunction:
+    """A function whose calls run elsewhere: `f.remote(...)` returns at once, with a reference to the value.
+
+    Made by `@remote`. Its options are checked when they are given; the function is pickled at the first call of a
+    session, and once for all further ones.
+
+    Example:
+        >>> import shoal
+        >>> @shoal.remote(num_cpus=1)
+        ... def add(a, b):
+        ...     return a + b
+        >>> shoal.get(add.remote(1, 2))
+        3
+    """
+
+    def __init__(self, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+        name = getattr(function, "__qualname__", getattr(function, "__name__", "function"))
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            raise ValueError(f"{name} is an async function, which can't be a task; make it a method of an actor")
+        self._function = function
+        self._name = name.rpartition("<locals>.")[2]
+        self._options = check_options(Scope.TASK, options, what=_WHAT)
+        self._start()
+        self._look()
+
+    def _start(self) -> None:
+        """Empty caches. Nothing looks at the function yet: while a pickle is loaded it may be half made."""
+        self._low, self._high = 1, 0
+        self._shape: Any = None
+        self._epoch = 0
+        self._template: Any = None
+        self._exports: dict[object, tuple[int, Any]] = {}
+
+    def _look(self) -> None:
+        """Takes name, documentation and shape from the function."""
+        self._shape = Shape.of(self._function, self._name)
+        self._low, self._high = self._shape.low, self._shape.high
+        self.__name__ = getattr(self._function, "__name__", self._name)
+        self.__qualname__ = getattr(self._function, "__qualname__", self._name)
+        self.__module__ = getattr(self._function, "__module__", "")
+        self.__doc__ = getattr(self._function, "__doc__", None)
+        self.__wrapped__ = self._function
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Raises a TypeError: a remote function is called with `.remote()`."""
+        raise TypeError(
+            f"a remote function can't be called directly: instead of '{self._name}()' use '{self._name}.remote()'"
+        )
+
+    def remote(self, *args: Any, **kwargs: Any) -> Any:
+        """Submits a call and returns at once.
+
+        Args:
+            *args: Arguments; a reference among them is replaced by its value, one inside another value is passed on.
+            **kwargs: The same by name.
+
+        Returns:
+            An `ObjectRef`, a list of them for `num_returns` > 1, `None` for 0.
+
+        Raises:
+            TypeError: The arguments don't fit the function, or can't be serialized.
+        """
+        if self._epoch != LIVE.epoch or not self._epoch:
+            self._prepare()
+        if kwargs or not self._low <= len(args) <= self._high:
+            self._shape.check(args, kwargs)
+        return self._template.submit(args, kwargs or None)
+
+    def options(self, **options: Any) -> "RemoteFunction":
+        """The same function with other options; those not given stay.
+
+        Raises:
+            ValueError: An option is unknown, not supported yet, or out of range.
+            TypeError: An option has the wrong type.
+        """
+        checked = check_options(Scope.TASK, options, what=f"{self._name}.options()", in_options=True)
+        other = RemoteFunction.__new__(RemoteFunction)
+        # What was unset by None falls back to the default.
+        kept = {name: value for name, value in self._options.items() if name not in options}
+        other.__setstate__((self._function, self._name, {**kept, **checked}))
+        other._look()
+        other._exports = self._exports
+        return other
+
+    def bind(self, *args: Any, **kwargs: Any) -> Any:
+        """Not supported yet: graphs of calls."""
+        raise ValueError("bind() is not supported yet")
+
+    def _prepare(self) -> None:
+        """Makes the template of this session."""
+        from shoal.core import _ffi
+        from shoal.core.templates import template_arguments
+        from shoal.runtime.session import ensure
+
+        ensure()
+        self._look()
+        export = self._export()
+        self._template = _ffi.Template(
+            function_id=export.id,
+            pickled=export.blob,
+            **template_arguments(self._options, self._name),
+        )
+        self._epoch = LIVE.epoch
+
+    def _export(self) -> Any:
+        """The pickled function: made once a session, shared by the copies that `options()` makes."""
+        from shoal.core.export import export
+
+        if inspect.isgeneratorfunction(self._function):
+            raise ValueError(f"{self._name} is a generator function: num_returns='streaming' is not supported yet")
+        retry = self._options.get("retry_exceptions", False)
+        retry_types = retry if isinstance(retry, tuple) else None
+        epoch, made = self._exports.get(retry_types, (0, None))
+        if epoch != LIVE.epoch:
+            made = export(self._function, retry_types, f"the function {self._name}")
+            self._exports[retry_types] = (LIVE.epoch, made)
+        return made
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self._function, self._name, self._options
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self._function, self._name, self._options = state
+        self._start()
+
+    def __repr__(self) -> str:
+        return f"<remote function {self._name}>"
+
+
+def is_function(target: object) -> bool:
+    """Whether `@remote` takes it for a function: a Python function, or one that Cython compiled."""
+    return isinstance(target, types.FunctionType) or type(target).__name__ == "cython_function_or_method"

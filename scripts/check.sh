@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# The whole gate: build, lint, Rust tests, loom models, Python tests. pytest's closing line comes last.
+source "$(dirname "$0")/lib.sh"
+
+scripts/build.sh
+step "Lint" scripts/lint.sh
+step "Test the Rust crates" cargo test --quiet
+if grep -qs 'cfg(loom)' crates/shoal-ring/Cargo.toml; then
+    # Other flags for the compiler, so another target folder: the two would rebuild each other's crates for ever.
+    step "Check the rings with loom" env RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom CARGO_PROFILE_DEV_DEBUG=0 \
+        cargo test --quiet --package shoal-ring --lib
+fi
+printf '==> Test the Python API, the acceptance programs among them\n'
+exec "$VENV/bin/python" -m pytest "$@"

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Builds the documentation into docs/_build/html.
+source "$(dirname "$0")/lib.sh"
+
+install_sphinx() {
+    "$VENV/bin/python" -m pip install --quiet --requirement requirements-docs.txt
+    touch "$STAMPS/docs"
+}
+
+fresh "$STAMPS/docs" requirements-docs.txt || step "Install sphinx into .venv" install_sphinx
+step "Build docs/_build/html" "$VENV/bin/python" -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html
