@@ -7,5 +7,11 @@ install_sphinx() {
     touch "$STAMPS/docs"
 }
 
+write_tables() {
+    "$VENV/bin/python" -m shoal.core.compat_table >docs/compatibility.md.new
+    mv docs/compatibility.md.new docs/compatibility.md
+}
+
 fresh "$STAMPS/docs" requirements-docs.txt || step "Install sphinx into .venv" install_sphinx
+step "Write the pages that are made from tables in the code" write_tables
 step "Build docs/_build/html" "$VENV/bin/python" -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html

@@ -101,7 +101,6 @@ _LATER = {
     "Language",
     "ObjectRefGenerator",
     "DynamicObjectRefGenerator",
-    "get_dashboard_url",
 }
 
 
@@ -109,7 +108,7 @@ def __getattr__(name: str) -> object:
     import importlib
 
     if name in _WHERE:
-        value = getattr(importlib.import_module(_WHERE[name]), name)
+        value: object = getattr(importlib.import_module(_WHERE[name]), name)
     elif name in _MODULES:
         value = importlib.import_module(f"shoal.{name}")
     elif name == "__version__":
@@ -117,7 +116,9 @@ def __getattr__(name: str) -> object:
 
         value = version()
     elif name in _LATER:
-        raise AttributeError(f"shoal.{name} is not supported yet")
+        from shoal.core.not_yet import not_yet
+
+        value = not_yet(name)
     else:
         raise AttributeError(f"module 'shoal' has no attribute {name!r}")
     globals()[name] = value

@@ -15,7 +15,7 @@ Example:
     True
 """
 
-from shoal.core.task_error import RayError, RayTaskError
+from shoal.core.task_error import RayError
 
 
 class _ActorError(RayError):

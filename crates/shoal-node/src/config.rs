@@ -13,12 +13,13 @@ pub struct NodeConfig {
     pub session: PathBuf,
     /// Where to listen.
     pub socket: PathBuf,
-    /// Removed when the instance ends, besides the socket: records of the running process.
-    pub records: Vec<PathBuf>,
     /// The instance ends with its first driver.
     pub owned_by_first_client: bool,
     /// What it has, in 1/10,000.
     pub resources: BTreeMap<String, u64>,
+    /// What a worker with GPU number *i* sees as its device.
+    #[serde(default)]
+    pub gpu_ids: Vec<String>,
     /// Bytes of the arena.
     pub object_store_memory: u64,
     /// Most processes that run tasks; unset: by CPUs and memory.

@@ -18,10 +18,18 @@ impl Node {
         for start in self.procs.keys().copied().collect::<Vec<_>>() {
             self.drain_output(start);
         }
-        for record in &self.config.records {
-            let _ = std::fs::remove_file(record);
-        }
+        self.clean_session();
         self.flush();
+    }
+
+    /// Only logs stay.
+    fn clean_session(&self) {
+        let entries = std::fs::read_dir(&self.config.session).into_iter().flatten().flatten();
+        for entry in entries.filter(|e| e.file_name() != "logs") {
+            let folder = entry.file_type().is_ok_and(|t| t.is_dir());
+            let path = entry.path();
+            let _ = if folder { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+        }
     }
 
     /// Closing its socket tells a zygote to kill its children, also those that we have not heard of, and to end.

@@ -135,6 +135,7 @@ impl Node {
             resources: proc.map_or_else(Resources::new, |p| p.shape.resources.clone()),
             gpus: proc.map(|p| p.gpus.clone()).unwrap_or_default(),
             runtime_env: proc.map(|p| p.shape.runtime_env.clone()).unwrap_or_default(),
+            max_calls: proc.and_then(|p| p.shape.function.map(|(_, calls)| calls)),
         }
     }
 }

@@ -62,6 +62,18 @@ impl Node {
         let detached = self.gcs.actors().any(|a| a.state != "DEAD" && self.gcs.job_of(a.id) == Some(job));
         if !detached && self.procs.values().all(|p| p.job != job) {
             self.jobs.remove(&job);
+            self.drop_snapshots(job);
+        }
+    }
+
+    /// Snapshots of the job's working folders (`runtime/working_dir.py` names them so).
+    fn drop_snapshots(&self, job: JobId) {
+        let ending = format!("-{}", job.0);
+        let folder = self.config.session.join("working_dirs");
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().ends_with(&ending) {
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
         }
     }
 }

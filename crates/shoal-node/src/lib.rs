@@ -47,12 +47,12 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 /// before this process loaded anything.
 ///
 /// What goes wrong before the first byte is written to `first_client` is told on standard error.
-pub fn run(config: &str, first_client: RawFd, zygote: RawFd, zygote_pid: u32) -> i32 {
+pub fn run(config: &str, first_client: RawFd, zygote: RawFd, zygote_pid: i32) -> i32 {
     // SAFETY: the caller hands both descriptors over; nobody else closes them.
     let own = |fd: RawFd| (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd) });
     let (client, zygote) = (own(first_client), own(zygote));
     let started = NodeConfig::from_json(config)
-        .and_then(|config| node::Node::start(config, client, zygote.map(|fd| (fd, zygote_pid))));
+        .and_then(|config| node::Node::start(config, client, zygote.map(|fd| (fd, zygote_pid.unsigned_abs()))));
     match started {
         Ok(mut node) => node.serve(),
         Err(error) => {

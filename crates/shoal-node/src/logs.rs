@@ -86,6 +86,10 @@ pub(crate) struct Output {
 }
 
 impl Output {
+    pub fn new(out: Stream, err: Stream) -> Self {
+        Self { out, err, tail: VecDeque::new() }
+    }
+
     fn stream(&mut self, stderr: bool) -> &mut Stream {
         if stderr { &mut self.err } else { &mut self.out }
     }

@@ -3,6 +3,7 @@ use crate::node::Node;
 use shoal_gcs::Event as GcsEvent;
 use shoal_proto::control::ToNode;
 use shoal_sched::Event as SchedEvent;
+use shoal_store::ChunkReturn;
 use shoal_types::WorkerId;
 
 impl Node {
@@ -35,9 +36,8 @@ impl Node {
         let Some(slot) = self.clients.get(&from).map(|c| c.slot) else { return };
         match msg {
             ToNode::ReturnChunks(chunks) => {
-                for offset in chunks {
-                    // An unknown one is a late message of a chunk that went with its object.
-                    let _ = self.arena.return_chunk(slot, offset);
+                for (offset, generation) in chunks {
+                    self.arena.return_chunk(slot, ChunkReturn { offset, generation });
                 }
             }
             ToNode::Free(objects) => {

@@ -49,7 +49,7 @@ impl Node {
             Err(reason) => return self.sched_event(SchedEvent::StartFailed { start, reason }),
         };
         self.ask_fork(zygote, start, &shape, &gpus, vec![out_end, err_end]);
-        let output = Output { out: Stream::new(out), err: Stream::new(err), ..Output::default() };
+        let output = Output::new(Stream::new(out), Stream::new(err));
         let (pid, pidfd, worker, killed, leaving) = (None, None, None, None, None);
         let (dismissed, ended, deadline) = (false, None, None);
         let proc = Proc {

@@ -96,12 +96,15 @@ impl Node {
     pub(crate) fn ask_fork(&mut self, zygote: u64, start: u64, shape: &Shape, gpus: &[u32], fds: Vec<OwnedFd>) {
         let Some(job) = self.jobs.get(&shape.job) else { return };
         let env = parse_env(&shape.runtime_env);
+        let device = |id: &u32| self.config.gpu_ids.get(*id as usize).cloned().unwrap_or_else(|| id.to_string());
+        let devices: Vec<_> = gpus.iter().map(device).collect();
         let request = json!({
             "start": start,
             "job": job.raw_start,
             "runtime_env": if env.is_null() { job.start.runtime_env.clone() } else { env },
             "threads": shape.threads(),
-            "gpus": gpus,
+            "gpus": devices,
+            "node_gpus": self.config.resources.get("GPU").is_some_and(|n| *n > 0),
             "address": self.config.address(),
         });
         if let Some(z) = self.zygotes.get_mut(&zygote) {

@@ -1,4 +1,5 @@
 //! What the one thread of Python's that we own waits for.
+use crate::hooks::{call, hooks};
 use crate::refs::ObjectRef;
 use crate::session::runtime;
 use parking_lot::Mutex;
@@ -18,22 +19,29 @@ pub(crate) fn watch(r#ref: &Bound<'_, ObjectRef>, token: Py<PyAny>) -> PyResult<
     Ok(())
 }
 
-/// Blocks until something is due; empty when the session has ended.
+/// Blocks until something is due; None when the session has ended. Cancels calls that run beside others by the way.
 #[pyfunction]
-pub(crate) fn events(py: Python<'_>) -> PyResult<Py<PyList>> {
+pub(crate) fn events(py: Python<'_>) -> PyResult<Option<Py<PyList>>> {
     let out = PyList::empty(py);
-    let Some(runtime) = crate::session::try_runtime() else { return Ok(out.unbind()) };
-    let (ready, logs) = py.detach(|| runtime.notices());
-    for number in ready {
+    let Some(runtime) = crate::session::try_runtime() else { return Ok(None) };
+    let notices = py.detach(|| runtime.notices());
+    if notices.ready.is_empty() && notices.logs.is_empty() && notices.cancels.is_empty() {
+        return Ok(None);
+    }
+    for task in notices.cancels {
+        call(py, &hooks(py)?.cancel_call, (PyBytes::new(py, &task.0),))?;
+    }
+    for number in notices.ready {
         let token = TOKENS.lock().as_mut().and_then(|t| t.remove(&number));
         if let Some(token) = token {
             out.append(("ready", token))?;
         }
     }
-    for line in logs {
-        out.append(("log", (line.name, line.pid, line.stderr, PyBytes::new(py, &line.line))))?;
+    for line in notices.logs {
+        let text = String::from_utf8_lossy(&line.line).into_owned();
+        out.append(("log", (line.name, line.pid, line.stderr, text)))?;
     }
-    Ok(out.unbind())
+    Ok(Some(out.unbind()))
 }
 
 /// The session is over: nobody will be told.

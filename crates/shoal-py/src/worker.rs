@@ -67,6 +67,8 @@ pub(crate) fn run_worker(py: Python<'_>) -> PyResult<i32> {
         if current::want_interrupt(task) {
             // SAFETY: the main thread lives as long as the process.
             unsafe { libc::pthread_kill(main, libc::SIGINT) };
+        } else if let Some(runtime) = crate::session::try_runtime() {
+            runtime.notice_cancel(task);
         }
     }));
     let mut worker = Worker {

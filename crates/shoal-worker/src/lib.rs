@@ -29,7 +29,7 @@ mod waiter;
 pub use exec::{Answer, CallFrame, Work};
 pub use objects::{Full, INLINE_LIMIT, ValueBytes};
 pub use shoal_store::copy_into;
-pub use runtime::{Fatal, Greeting, Runtime};
+pub use runtime::{Fatal, Greeting, Notices, Runtime};
 pub use state::Session;
 pub use wait::Waited;
 pub use waiter::Waiter;

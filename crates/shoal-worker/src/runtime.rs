@@ -7,7 +7,7 @@ use crate::waiter::Waiter;
 use parking_lot::{Condvar, Mutex};
 use rustc_hash::FxHashMap;
 use shoal_net::{EventFd, NetError, WakeSocket};
-use shoal_proto::control::{Hello, Response, Role, ToClient, ToNode};
+use shoal_proto::control::{Hello, LogLine, Response, Role, ToClient, ToNode};
 use shoal_ring::Bell;
 use shoal_store::{ArenaClient, ClientSlot};
 use shoal_types::{ErrorKind, ErrorValue, ObjectId, TaskId};
@@ -55,9 +55,13 @@ pub(crate) struct Answers {
 
 /// What goes to the one thread of Python's that we own.
 #[derive(Default)]
-pub(crate) struct Notices {
-    pub(crate) ready: Vec<u64>,
-    pub(crate) logs: Vec<shoal_proto::control::LogLine>,
+pub struct Notices {
+    /// Numbers given by [`Runtime::watch`] whose objects are ready.
+    pub ready: Vec<u64>,
+    /// Lines of workers' output.
+    pub logs: Vec<LogLine>,
+    /// Calls that run here beside others and are cancelled.
+    pub cancels: Vec<TaskId>,
     pub(crate) closed: bool,
 }
 

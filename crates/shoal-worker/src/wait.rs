@@ -4,12 +4,12 @@
 //! - LEAD-2 who fails to lead puts itself among the followers and looks again; who stops leading calls one follower.
 //! - LEAD-3 the I/O thread prepares its sleep on the bell under `lead`, only while `leader` is `IO`; a user's thread
 //!   takes over under `lead` too. So the sleeper word is always that of the leader.
-use crate::runtime::{IO, NOBODY, Runtime, USER};
+use crate::runtime::{IO, NOBODY, Notices, Runtime, USER};
 use crate::state::Watcher;
 use crate::waiter::{Unparked, Waiter};
 use shoal_owner::Event;
 use shoal_ring::{Sleep, Wake};
-use shoal_types::{ErrorValue, ObjectId};
+use shoal_types::{ErrorValue, ObjectId, TaskId};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
@@ -199,13 +199,20 @@ impl Runtime {
         let _ = self.leader.compare_exchange(from, to, SeqCst, SeqCst);
     }
 
-    /// Blocks until an awaited object is ready or lines of output are there; empty when the session has ended.
-    pub fn notices(&self) -> (Vec<u64>, Vec<shoal_proto::control::LogLine>) {
+    /// Blocks until there is something to tell; everything is empty when the session has ended.
+    pub fn notices(&self) -> Notices {
         let mut notices = self.notices.lock();
-        while notices.ready.is_empty() && notices.logs.is_empty() && !notices.closed {
+        while notices.ready.is_empty() && notices.logs.is_empty() && notices.cancels.is_empty() && !notices.closed {
             self.noticed.wait(&mut notices);
         }
-        (std::mem::take(&mut notices.ready), std::mem::take(&mut notices.logs))
+        let closed = notices.closed;
+        std::mem::replace(&mut *notices, Notices { closed, ..Notices::default() })
+    }
+
+    /// Tells the thread in [`Runtime::notices`] that a call is cancelled.
+    pub fn notice_cancel(&self, task: TaskId) {
+        self.notices.lock().cancels.push(task);
+        self.noticed.notify_all();
     }
 
     /// Asks to be told by [`Runtime::notices`], with the number returned here, when the object is ready.

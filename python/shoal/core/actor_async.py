@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
-from shoal.core import _ffi
 from shoal.core.actor_meta import ActorMeta
 from shoal.core.actor_runtime import ends_actor, start_thread
 from shoal.core.actor_threads import answer_failure, cancelled
@@ -70,6 +69,7 @@ class AsyncExecutor:
         self._arrived: deque[tuple[str, Any, Any, tuple[Any, ...], dict[str, Any]]] = deque()
         self._tasks: dict[bytes, asyncio.Task[None]] = {}
         self._woken = False
+        self._last: Any = None
         self._loop: asyncio.AbstractEventLoop
         up = threading.Event()
         start_thread(self._serve, "shoal-asyncio", up)
@@ -85,18 +85,17 @@ class AsyncExecutor:
                 self._loop.run_forever()
             except BaseException as error:
                 # A task that the user's code started raised SystemExit or KeyboardInterrupt, which end a loop.
-                reason = ends_actor(error)
-                if reason is not None:
-                    _ffi.exit_actor(reason)
+                if ends_actor(error) is not None and self._last is not None:
+                    answer_failure(self._last, error)
 
-    def construct(self, cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def construct(self, cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Makes the instance on the loop's thread, in a task; `__init__` may be async."""
 
         async def make() -> Any:
             initialize = vars(cls).get("__init__", getattr(cls, "__init__", None))
             if not asyncio.iscoroutinefunction(initialize):
                 return cls(*args, **kwargs)
-            instance = cls.__new__(cls)
+            instance: Any = object.__new__(cls) if cls.__new__ is object.__new__ else cls.__new__(cls, *args, **kwargs)
             await initialize(instance, *args, **kwargs)
             return instance
 
@@ -134,6 +133,7 @@ class AsyncExecutor:
         while group.queue and group.running < group.limit:
             call, function, args, kwargs = group.queue.popleft()
             group.running += 1
+            self._last = call
             context = contextvars.Context()
             context.run(CURRENT_CALL.set, call)
             coroutine = self._run(group, call, function, args, kwargs)

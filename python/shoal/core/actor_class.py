@@ -1,5 +1,6 @@
 """Actor classes: what `@remote` makes of a class."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -127,6 +128,8 @@ class ActorClass:
             "name": options.get("name", ""),
             "namespace": options.get("namespace") or _ffi.session()["namespace"],
             "detached": options.get("lifetime") == "detached",
+            # Ray ends a named actor with its handles, the seed with its job.
+            "named_lives_on": not os.environ.get("SHOAL_COMPAT"),
             "get_if_exists": options.get("get_if_exists", False),
             "resources": resources(options, default_cpus=0.0),
             "placement": resources(options, default_cpus=1.0),

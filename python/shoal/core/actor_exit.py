@@ -4,7 +4,11 @@ from typing import NoReturn
 
 
 class ActorExit(SystemExit):
-    """Raised by `exit_actor()`; ends the actor when it reaches its runtime."""
+    """Raised by `exit_actor()`; ends the actor when it reaches its runtime, with the exit code 0."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
 
 
 def exit_actor() -> NoReturn:

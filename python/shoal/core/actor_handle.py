@@ -159,4 +159,6 @@ def _no_method(actor: ActorMeta, name: str) -> str:
     from shoal.core.nearest import nearest
 
     near = nearest(name, actor.methods)
-    return f"the actor class {actor.class_name!r} has no method {name!r}" + (f"; did you mean {near!r}?" if near else "")
+    return f"the actor class {actor.class_name!r} has no method {name!r}" + (
+        f"; did you mean {near!r}?" if near else ""
+    )

@@ -36,6 +36,7 @@ class ActorMeta(NamedTuple):
     max_concurrency: int
     groups: dict[str, int]
     max_task_retries: int
+    name: str
 
     @property
     def sync(self) -> bool:
@@ -50,8 +51,8 @@ class ActorMeta(NamedTuple):
 @functools.lru_cache(maxsize=256)
 def decode(text: str) -> ActorMeta:
     """The inverse of `ActorMeta.encode`."""
-    name, methods, is_async, limit, groups, retries = json.loads(text)
-    return ActorMeta(name, {key: MethodMeta(*row) for key, row in methods.items()}, is_async, limit, groups, retries)
+    class_name, methods, *rest = json.loads(text)
+    return ActorMeta(class_name, {key: MethodMeta(*row) for key, row in methods.items()}, *rest)
 
 
 def describe(cls: type, options: Mapping[str, Any]) -> ActorMeta:
@@ -66,9 +67,12 @@ def describe(cls: type, options: Mapping[str, Any]) -> ActorMeta:
     methods = {name: _method(cls, name, function) for name, function in functions.items()}
     for name, method in methods.items():
         if method.group and method.group not in groups:
-            raise ValueError(f"{cls.__name__}.{name} names the concurrency group {method.group!r}, which the actor lacks")
+            raise ValueError(
+                f"{cls.__name__}.{name} names the concurrency group {method.group!r}, which the actor lacks"
+            )
     limit = options.get("max_concurrency", ASYNC_CONCURRENCY if is_async else 1)
-    return ActorMeta(cls.__name__, methods, is_async, limit, groups, options.get("max_task_retries", 0))
+    retries, name = options.get("max_task_retries", 0), options.get("name", "")
+    return ActorMeta(cls.__name__, methods, is_async, limit, groups, retries, name)
 
 
 def methods_of(cls: type) -> dict[str, Callable[..., Any]]:
@@ -102,10 +106,9 @@ def _method(cls: type, name: str, function: Callable[..., Any]) -> MethodMeta:
     )
 
 
-def constructor_shape(cls: type) -> Plain:
+def constructor_shape(cls: Any) -> Plain:
     """What the class itself takes."""
-    if getattr(cls, "__init__") is not getattr(object, "__init__"):
-        return plain_of(getattr(cls, "__init__"), skip_first=True)
-    if getattr(cls, "__new__") is not getattr(object, "__new__"):
-        return ANYTHING
-    return [[], 0, 0, False, [], [], False]
+    plain: Any = object
+    if cls.__init__ is not plain.__init__:
+        return plain_of(cls.__init__, skip_first=True)
+    return ANYTHING if cls.__new__ is not plain.__new__ else [[], 0, 0, False, [], [], False]

@@ -17,6 +17,7 @@ from shoal.core.actor_meta import MARK, ActorMeta
 from shoal.core.errors import RetryTypes
 from shoal.core.export import load
 from shoal.core.live import LIVE
+from shoal.core.notifier import NOTIFIER
 
 
 class ActorRuntime:
@@ -33,7 +34,9 @@ class ActorRuntime:
         self.meta = meta
         self._executor = executor
 
-    def dispatch(self, call: Any, method: str, group: str, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> None:
+    def dispatch(
+        self, call: Any, method: str, group: str, args: tuple[Any, ...], kwargs: dict[str, Any] | None
+    ) -> None:
         """Starts or queues a call and returns at once.
 
         Args:
@@ -61,11 +64,23 @@ class ActorRuntime:
 
 _ACTOR: ActorRuntime | None = None
 _STARTING = False
+_ACTOR_ID: bytes | None = None
+_INCARNATION = 0
 
 
 def current_actor() -> ActorRuntime | None:
     """The actor of this process, if it is one whose constructor is done."""
     return _ACTOR
+
+
+def actor_id() -> bytes | None:
+    """The id of the actor that this process is."""
+    return _ACTOR_ID
+
+
+def incarnation() -> int:
+    """How often this actor was restarted."""
+    return _INCARNATION
 
 
 def in_actor() -> bool:
@@ -79,7 +94,11 @@ def become_actor(class_blob: bytes, meta: str, args: tuple[Any, ...], kwargs: di
     Raises:
         BaseException: Whatever the constructor raises.
     """
-    global _ACTOR, _STARTING
+    global _ACTOR, _ACTOR_ID, _INCARNATION, _STARTING
+    from shoal.core import _ffi
+
+    current = _ffi.current() or {}
+    _ACTOR_ID, _INCARNATION = current.get("actor_id"), current.get("attempt", 0)
     cls, _ = load(class_blob)
     described = actor_meta.decode(meta)
     cls = _with_built_ins(cls)
@@ -89,6 +108,8 @@ def become_actor(class_blob: bytes, meta: str, args: tuple[Any, ...], kwargs: di
             instance, executor = cls(*args, **(kwargs or {})), None
         else:
             executor = _executor(described)
+            # Cancels of calls that run beside others come by way of its thread.
+            NOTIFIER.start()
             instance = executor.construct(cls, args, kwargs or {})
     finally:
         _STARTING = False
@@ -136,7 +157,7 @@ def _with_built_ins(cls: type) -> type:
 def ends_actor(exc: BaseException) -> str | None:
     """Words for an exception that ends the actor, `None` for any other."""
     if isinstance(exc, ActorExit):
-        return f"the actor ended itself by {exc}"
+        return f"the actor ended itself by {exc.how}"
     if isinstance(exc, SystemExit):
         return f"the actor ended itself by sys.exit({'' if exc.code is None else repr(exc.code)})"
     if type(exc).__name__ == "AsyncioActorExit":

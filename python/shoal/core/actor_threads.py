@@ -95,7 +95,11 @@ def answer_failure(call: Any, error: BaseException) -> None:
     if reason is None:
         call.failed(error)
     else:
-        _ffi.exit_actor(reason)
+        call.enter()
+        try:
+            _ffi.exit_actor(reason)
+        finally:
+            call.leave()
 
 
 class ThreadExecutor:

@@ -1,4 +1,4 @@
-"""Writes `docs/compatibility.md` from the table of options: `python -m shoal.core.compat_table > docs/compatibility.md`."""
+"""Writes the page of `docs/compatibility.md` from the table of options: `python -m shoal.core.compat_table`."""
 
 from shoal.core.options import Option, Scope, Status, table
 
@@ -12,8 +12,8 @@ _HEAD = """# Compatibility with Ray
 
 Made from `python/shoal/core/option_table.py` by `python -m shoal.core.compat_table`; don't edit it by hand.
 
-Every option that Ray 2.60 has is known here. One that is *supported* means what it means in Ray, but for the note beside
-it; one that *changes nothing here* is checked for its type and taken; one that is *not supported yet* raises
+Every option that Ray 2.60 has is known here. One that is *supported* means what it means in Ray, but for the note
+beside it; one that *changes nothing here* is checked for its type and taken; one that is *not supported yet* raises
 `ValueError: X is not supported yet`, unless its value would change nothing. An option that neither has raises a
 `ValueError` that names the nearest one.
 """

@@ -38,8 +38,20 @@ def make_exception(kind: str, message: str, pickled: bytes, actor_id: bytes | No
     if kind == "Task":
         return _task_error(message, pickled)
     if kind in _OF_ACTORS:
-        return _OF_ACTORS[kind](message, actor_id=None if actor_id is None else actor_id.hex())
+        return _actor_error(kind, message, pickled, actor_id)
     return _SIMPLE.get(kind, exceptions.RaySystemError)(message)
+
+
+def _actor_error(kind: str, message: str, pickled: bytes, actor_id: bytes | None) -> BaseException:
+    error = _OF_ACTORS[kind](message, actor_id=None if actor_id is None else actor_id.hex())
+    if pickled:
+        # The constructor raised; the text is its traceback.
+        error.args = (f"the actor died because its constructor raised an exception:\n{message}",)
+        try:
+            error.__cause__ = put_together(pickle.loads(pickled)[2])
+        except Exception:
+            pass
+    return error
 
 
 def _task_error(message: str, pickled: bytes) -> RayTaskError:
@@ -123,5 +135,7 @@ def system_exit_text(exc: BaseException) -> str:
 
 def name_taken(name: str, namespace: str) -> BaseException:
     """For an actor whose name another one has."""
-    text = f"the actor name {name!r} is taken in the namespace {namespace!r}; kill that actor, or use get_if_exists=True"
+    text = (
+        f"the actor name {name!r} is taken in the namespace {namespace!r}; kill that actor, or use get_if_exists=True"
+    )
     return exceptions.ActorAlreadyExistsError(text)

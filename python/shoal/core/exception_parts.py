@@ -65,7 +65,11 @@ def fields_of(exc: BaseException) -> dict[str, Any]:
     fields = {}
     for cls in type(exc).__mro__:
         for name, member in vars(cls).items():
-            if name in _NOT_FIELDS or name[:2] == "__" or not isinstance(member, types.MemberDescriptorType | types.GetSetDescriptorType):
+            if (
+                name in _NOT_FIELDS
+                or name[:2] == "__"
+                or not isinstance(member, types.MemberDescriptorType | types.GetSetDescriptorType)
+            ):
                 continue
             try:
                 fields[name] = member.__get__(exc, type(exc))

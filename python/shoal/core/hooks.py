@@ -48,8 +48,9 @@ class Hooks:
         return errors.pack_error(exc, name, retry_types)
 
     def system_exit_text(self, exc: BaseException) -> str:
-        """Words for a task that raised SystemExit."""
-        return errors.system_exit_text(exc)
+        """Words for a task or an actor's method that raised SystemExit."""
+        actor = actor_runtime.current_actor()
+        return (actor_runtime.ends_actor(exc) if actor is not None else None) or errors.system_exit_text(exc)
 
     def load_function(self, blob: bytes) -> tuple[Callable[..., Any], errors.RetryTypes | None]:
         """A remote function and the exceptions that it is retried for."""

@@ -1,8 +1,8 @@
 """Python objects as bytes and out-of-band buffers.
 
 One pass of C's pickler with protocol 5. Classes and functions that other processes can't import (those of `__main__`,
-lambdas, local ones, remote-decorated ones) go by value through cloudpickle's reducers, all else as pickle does it. Which
-of the two is decided once for each class or function and remembered.
+lambdas, local ones, remote-decorated ones) go by value through cloudpickle's reducers, all else as pickle does it.
+Which of the two is decided once for each class or function and remembered.
 """
 
 import copyreg

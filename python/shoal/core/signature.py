@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 Plain = list[Any]
-"""A shape as JSON: `[positional names, required, positional-only, varargs, keyword names, required keywords, varkw]`."""
+"""A shape: `[positional names, required, positional-only, varargs, keyword names, required keywords, varkw]`."""
 
 
 class Shape:

@@ -37,11 +37,12 @@ def resources(options: Mapping[str, Any], default_cpus: float) -> dict[str, floa
 
 
 def effective_env(given: Mapping[str, Any] | None) -> str:
-    """The encoded environment of a child: what was given over this process's own; "" for the job's own."""
+    """The encoded environment of a child: what was given over this process's own; "" for none."""
     if given:
         from shoal.runtime.working_dir import staged
 
         given = staged(given)
-    if not LIVE.worker_env:
-        return encode(given or {})
-    return encode(merge(decode(LIVE.worker_env), given)) if given else LIVE.worker_env
+    if LIVE.in_worker:
+        own = decode(LIVE.worker_env) if given else {}
+        return encode(merge(own, given)) if given else LIVE.worker_env
+    return encode(merge(LIVE.job_env, given or {}))

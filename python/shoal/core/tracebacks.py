@@ -29,7 +29,7 @@ def text_of(exc: BaseException) -> str:
 
 def is_own(filename: str) -> bool:
     """Whether a file belongs to shoal."""
-    return filename.startswith(_HOME) and not filename.startswith(_HOME + "data")
+    return filename.startswith(_HOME)
 
 
 def _fold(report: traceback.TracebackException, seen: set[int]) -> None:

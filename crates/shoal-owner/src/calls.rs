@@ -1,0 +1,197 @@
+//! Calls of actors: from submission to their one result. `actors` says how the actor lives.
+//!
+//! | state | meaning | in the actor's queue | leaves by |
+//! |---|---|---|---|
+//! | `Waiting(n)` | n dependencies have no value yet | ordered actors: yes | the last value; an error; cancel |
+//! | `Queued` | may go when its turn comes and the actor is up | yes | push; cancel |
+//! | `Pushed` | in the actor's lane | no | reply; end of that life |
+//! | `Withdrawing` | asked back by a cancel | no | `Withdrawn`; reply; end of that life |
+//! | `Abandoned` | cancelled while it ran | no | reply; end of that life |
+//!
+//! - CALL-1 to an ordered actor calls are pushed in the order of submission; one that waits holds up all later ones;
+//!   one that failed or was cancelled has had its turn.
+//! - CALL-2 to an unordered actor a call is pushed when its dependencies have values; the queue is still in the order
+//!   of submission while the actor is down.
+//! - CALL-3 arguments and the actor's handle are lent until the call is over.
+use crate::{
+    Order, Owner,
+    objects::{Count, Dependent},
+    tasks::{Answer, Cancel, may_retry},
+};
+use shoal_types::{ActorId, CallSpec, ErrorValue, ObjectId, TaskId};
+use std::sync::Arc;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum CallState {
+    Waiting(u32),
+    Queued,
+    Pushed,
+    Withdrawing,
+    Abandoned,
+}
+
+pub(crate) struct Call {
+    pub spec: Box<CallSpec>,
+    pub state: CallState,
+    /// Place among the calls of its actor by this process.
+    pub place: u64,
+    /// How often it was pushed.
+    pub pushes: u16,
+    pub retries: u32,
+    pub cancel: Option<Cancel>,
+}
+
+impl Call {
+    pub fn is_in_flight(&self) -> bool {
+        match self.state {
+            CallState::Pushed | CallState::Withdrawing | CallState::Abandoned => true,
+            CallState::Waiting(_) | CallState::Queued => false,
+        }
+    }
+
+    pub fn may_retry(&self) -> bool {
+        may_retry(self.spec.max_retries, self.retries)
+    }
+}
+
+impl Owner {
+    pub(crate) fn on_call_submitted(&mut self, spec: Box<CallSpec>, out: &mut Vec<Order>) {
+        let (id, actor_id) = (spec.id, spec.actor);
+        let (left, error) = self.lend(&spec.args, Dependent::Call(id), out);
+        if let Some(handle) = &spec.handle {
+            self.objects.add(handle, Count::Lent);
+        }
+        for index in 0..spec.num_returns {
+            self.objects.expect(ObjectId::new(id, index));
+        }
+        let actor = self.watch(actor_id, None, out);
+        let error = actor.dead().cloned().or(error);
+        let place = actor.next_place();
+        actor.calls.insert(id);
+        if !actor.unordered {
+            actor.queue.push_back((place, id));
+        }
+        let state = CallState::Waiting(left);
+        self.calls.insert(id, Call { spec, state, place, pushes: 0, retries: 0, cancel: None });
+        match error {
+            Some(error) => self.fail_call(id, error, out),
+            None if left == 0 => self.call_ready(id),
+            None => {}
+        }
+    }
+
+    pub(crate) fn call_dep_ready(&mut self, id: TaskId, error: Option<&Arc<ErrorValue>>, out: &mut Vec<Order>) {
+        let Some(Call { state: CallState::Waiting(left), .. }) = self.calls.get_mut(&id) else { return };
+        *left -= 1;
+        match (error, *left) {
+            (Some(error), _) => self.fail_call(id, error.clone(), out),
+            (None, 0) => self.call_ready(id),
+            (None, _) => {}
+        }
+    }
+
+    fn call_ready(&mut self, id: TaskId) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.state = CallState::Queued;
+        let place = call.place;
+        let actor_id = call.spec.actor;
+        let Some(actor) = self.actors.get_mut(&actor_id) else { return };
+        if actor.unordered {
+            actor.put_back(place, id);
+        }
+        self.mark_actor(actor_id);
+    }
+
+    /// Takes its place in the queue again.
+    pub(crate) fn requeue_call(&mut self, id: TaskId) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.state = CallState::Queued;
+        let (place, actor_id) = (call.place, call.spec.actor);
+        if let Some(actor) = self.actors.get_mut(&actor_id) {
+            actor.put_back(place, id);
+        }
+        self.mark_actor(actor_id);
+    }
+
+    fn mark_actor(&mut self, id: ActorId) {
+        if let Some(actor) = self.actors.get_mut(&id)
+            && !std::mem::replace(&mut actor.dirty, true)
+        {
+            self.dirty_actors.push(id);
+        }
+    }
+
+    /// Every return is this error, unless they have one already; the call is over.
+    pub(crate) fn fail_call(&mut self, id: TaskId, error: Arc<ErrorValue>, out: &mut Vec<Order>) {
+        if let Some(call) = self.remove_call(&id) {
+            if call.state != CallState::Abandoned {
+                self.fail_returns(id, call.spec.num_returns, &error, out);
+            }
+            self.unlend_call(&call);
+        }
+    }
+
+    /// Takes a call out of the tables; it may stay in its actor's queue and is passed over there.
+    fn remove_call(&mut self, id: &TaskId) -> Option<Call> {
+        let call = self.calls.remove(id)?;
+        if let Some(actor) = self.actors.get_mut(&call.spec.actor) {
+            actor.calls.remove(id);
+            actor.abandoned -= usize::from(call.state == CallState::Abandoned);
+        }
+        self.mark_actor(call.spec.actor);
+        Some(call)
+    }
+
+    fn unlend_call(&mut self, call: &Call) {
+        self.unlend(&call.spec.args);
+        if let Some(handle) = &call.spec.handle {
+            self.objects.sub(&handle.id, Count::Lent);
+        }
+    }
+
+    /// A reply to the last push of a call in flight.
+    pub(crate) fn call_replied(&mut self, answer: Answer, out: &mut Vec<Order>) {
+        let Some(call) = self.calls.get_mut(&answer.task) else { return };
+        if call.state == CallState::Abandoned {
+            self.discard_all(&answer, out);
+        } else if answer.retryable && call.spec.retry_exceptions && call.cancel.is_none() && call.may_retry() {
+            call.retries += 1;
+            self.discard_all(&answer, out);
+            self.requeue_call(answer.task);
+            return;
+        }
+        let Some(call) = self.remove_call(&answer.task) else { return };
+        if call.state != CallState::Abandoned {
+            self.settle_returns(call.spec.num_returns, answer, out);
+        }
+        self.unlend_call(&call);
+    }
+
+    /// Pushes what may go (CALL-1, CALL-2).
+    pub(crate) fn pump(&mut self, actor_id: ActorId, out: &mut Vec<Order>) {
+        while let Some(actor) = self.actors.get_mut(&actor_id)
+            && let Some((lane, _)) = actor.up()
+            && let Some((place, id)) = actor.queue.front().copied()
+        {
+            let call = self.calls.get_mut(&id).filter(|c| c.place == place);
+            match call.as_ref().map(|c| c.state) {
+                Some(CallState::Waiting(_)) => return,
+                Some(CallState::Queued) => {}
+                None | Some(CallState::Pushed | CallState::Withdrawing | CallState::Abandoned) => {
+                    actor.queue.pop_front();
+                    continue;
+                }
+            }
+            actor.queue.pop_front();
+            let has_deps = call.as_ref().is_some_and(|c| !c.spec.args.deps.is_empty());
+            if has_deps && let Some(error) = self.calls.get(&id).and_then(|c| self.dep_error(&c.spec.args)) {
+                self.fail_call(id, error, out);
+                continue;
+            }
+            let Some(call) = self.calls.get_mut(&id) else { continue };
+            call.state = CallState::Pushed;
+            out.push(Order::Push { lane, task: id, attempt: call.pushes });
+            call.pushes = call.pushes.wrapping_add(1);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Cancelling, and what comes of withdrawing.
+//!
+//! | the task or call is | then |
+//! |---|---|
+//! | waiting or queued | its returns are `Cancelled` at once |
+//! | pushed | it is withdrawn: `Cancelled` in any case once that is answered; if it was taken, its worker is told to interrupt it, or with `force` killed, and its late reply is balanced and ignored |
+//! | done | nothing |
+//! | not ours | its owner is asked |
+use crate::{
+    Order, Owner,
+    calls::CallState,
+    tasks::{Cancel, TaskState},
+};
+use shoal_proto::peer::PeerMsg;
+use shoal_types::{ErrorKind, ErrorValue, LeaseId, ObjectId, TaskId};
+use std::sync::Arc;
+
+impl Owner {
+    pub(crate) fn on_cancelled(&mut self, id: ObjectId, cancel: Cancel, out: &mut Vec<Order>) {
+        let Cancel { force, recursive } = cancel;
+        match self.objects.map.get(&id) {
+            Some(entry) if entry.owner.worker != self.me.worker => {
+                let owner = entry.owner;
+                self.objects.send(owner, PeerMsg::CancelObject { id, force, recursive }, out);
+            }
+            _ if self.tasks.contains_key(&id.task) => self.cancel_task(id.task, cancel, out),
+            _ if self.calls.contains_key(&id.task) => self.cancel_call(id.task, cancel, out),
+            _ => {}
+        }
+    }
+
+    fn cancel_task(&mut self, id: TaskId, cancel: Cancel, out: &mut Vec<Order>) {
+        let Some(task) = self.tasks.get_mut(&id) else { return };
+        let key = task.spec.key;
+        match task.state {
+            TaskState::Waiting(_) | TaskState::Queued => self.fail_task(id, cancelled(), out),
+            TaskState::Pushed(lease) => {
+                task.state = TaskState::Withdrawing(lease);
+                task.cancel = Some(cancel);
+                if let Some(lease) = self.keys.get_mut(&key).and_then(|k| k.lease(lease)) {
+                    out.push(Order::Withdraw { lane: lease.lane, task: id });
+                }
+            }
+            TaskState::Withdrawing(_) => task.cancel = Some(cancel),
+            TaskState::Abandoned(lease) => {
+                if let Some(lease) = self.keys.get_mut(&key).and_then(|k| k.lease(lease))
+                    && cancel.force
+                {
+                    out.push(Order::KillWorker(lease.worker.worker));
+                }
+            }
+        }
+    }
+
+    fn cancel_call(&mut self, id: TaskId, cancel: Cancel, out: &mut Vec<Order>) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let lane = self.actors.get(&call.spec.actor).and_then(|a| a.up()).map(|(lane, _)| lane);
+        match (call.state, lane) {
+            (CallState::Waiting(_) | CallState::Queued, _) | (CallState::Pushed | CallState::Withdrawing, None) => {
+                self.fail_call(id, cancelled(), out);
+            }
+            (CallState::Pushed, Some(lane)) => {
+                call.state = CallState::Withdrawing;
+                call.cancel = Some(cancel);
+                out.push(Order::Withdraw { lane, task: id });
+            }
+            (CallState::Withdrawing, Some(_)) => call.cancel = Some(cancel),
+            (CallState::Abandoned, _) => {}
+        }
+    }
+
+    /// What came of [`Order::Withdraw`]. `done` is the worker's word that it won't run there, whatever we think now.
+    pub(crate) fn on_withdrawn(&mut self, now: u64, id: TaskId, done: bool, out: &mut Vec<Order>) {
+        if let Some(task) = self.tasks.get(&id) {
+            match task.state {
+                TaskState::Withdrawing(lease) => self.task_withdrawn(now, id, lease, done, out),
+                TaskState::Pushed(lease) if done => self.task_withdrawn(now, id, lease, done, out),
+                TaskState::Pushed(_) | TaskState::Waiting(_) | TaskState::Queued | TaskState::Abandoned(_) => {}
+            }
+        } else if let Some(call) = self.calls.get_mut(&id).filter(|c| c.state == CallState::Withdrawing) {
+            match call.cancel {
+                None => call.state = CallState::Pushed,
+                Some(_) if done => self.fail_call(id, cancelled(), out),
+                Some(cancel) => self.abandon_call(id, cancel, out),
+            }
+        }
+    }
+
+    fn task_withdrawn(&mut self, now: u64, id: TaskId, lease: LeaseId, done: bool, out: &mut Vec<Order>) {
+        let Some(task) = self.tasks.get_mut(&id) else { return };
+        let (key, cancel) = (task.spec.key, task.cancel);
+        match (done, cancel) {
+            (false, None) => task.state = TaskState::Pushed(lease),
+            (false, Some(cancel)) => self.abandon_task(id, lease, cancel, out),
+            (true, None) => {
+                task.state = TaskState::Queued;
+                self.detach(now, key, lease, &id, false, out);
+                self.enqueue(id);
+            }
+            (true, Some(_)) => {
+                task.state = TaskState::Waiting(0);
+                self.detach(now, key, lease, &id, false, out);
+                self.fail_task(id, cancelled(), out);
+            }
+        }
+    }
+
+    /// The user has the answer; the worker still runs it and borrows its arguments. Nothing is queued behind it.
+    fn abandon_task(&mut self, id: TaskId, lease: LeaseId, cancel: Cancel, out: &mut Vec<Order>) {
+        let Some(task) = self.tasks.get_mut(&id) else { return };
+        task.state = TaskState::Abandoned(lease);
+        let n = task.spec.num_returns;
+        let lease = self.keys.get_mut(&task.spec.key).and_then(|k| k.lease(lease));
+        let worker = lease.map(|l| {
+            l.stalled = true;
+            l.worker
+        });
+        self.fail_returns(id, n, &cancelled(), out);
+        match worker {
+            Some(worker) if cancel.force => out.push(Order::KillWorker(worker.worker)),
+            Some(worker) => {
+                let msg = PeerMsg::CancelTask { task: id, recursive: cancel.recursive };
+                self.objects.send(worker, msg, out);
+            }
+            None => {}
+        }
+    }
+
+    fn abandon_call(&mut self, id: TaskId, cancel: Cancel, out: &mut Vec<Order>) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.state = CallState::Abandoned;
+        let n = call.spec.num_returns;
+        let worker = self.actors.get_mut(&call.spec.actor).and_then(|a| {
+            a.abandoned += 1;
+            a.up().map(|(_, worker)| worker)
+        });
+        self.fail_returns(id, n, &cancelled(), out);
+        if let Some(worker) = worker {
+            self.objects.send(worker, PeerMsg::CancelTask { task: id, recursive: cancel.recursive }, out);
+        }
+    }
+}
+
+/// The user's wish.
+pub(crate) fn cancelled() -> Arc<ErrorValue> {
+    Arc::new(ErrorValue::new(ErrorKind::Cancelled, "the task was cancelled"))
+}

@@ -1,0 +1,110 @@
+//! A process is gone: as a borrower, as an owner, as a worker, as an actor.
+//!
+//! - DEATH-1 its counts are dropped, later credits for it are ignored, nothing is sent to it.
+//! - DEATH-2 what it owned and has no value here, or a value in the arena, is `OwnerDied`; small values that were
+//!   fetched before stay readable.
+//! - DEATH-3 values change before tasks are tried again, so that a retry sees that its dependency is lost.
+use crate::{
+    Order, Owner,
+    objects::{Count, owner_died},
+    tasks::{Task, TaskState},
+};
+use rustc_hash::FxHashSet;
+use shoal_types::{Address, ErrorValue, LeaseId, ObjectId, TaskId, Value};
+use std::sync::Arc;
+
+impl Owner {
+    pub(crate) fn on_worker_lost(
+        &mut self,
+        worker: Address,
+        error: ErrorValue,
+        intended: bool,
+        taken: Vec<TaskId>,
+        out: &mut Vec<Order>,
+    ) {
+        let error = Arc::new(error);
+        if self.objects.dead.insert(worker.worker, error.clone()).is_some() {
+            return;
+        }
+        self.seen.remove(&worker.worker);
+        self.objects.outbox.forget(&worker.worker);
+        for id in sorted(self.objects.by_holder.remove(&worker.worker)) {
+            self.objects.drop_holder(&id, &worker.worker);
+        }
+        self.owner_lost(worker, &error, out);
+        let taken: FxHashSet<TaskId> = taken.into_iter().collect();
+        self.leases_lost(worker, &error, intended, &taken, out);
+        if let Some(actor) = self.actor_of.remove(&worker.worker) {
+            self.actor_down(actor, &taken);
+        }
+    }
+
+    /// DEATH-2.
+    fn owner_lost(&mut self, worker: Address, error: &ErrorValue, out: &mut Vec<Order>) {
+        let borrowed: Vec<ObjectId> =
+            self.objects.by_owner.get(&worker.worker).map(|ids| ids.iter().copied().collect()).unwrap_or_default();
+        let died = Arc::new(owner_died(error));
+        for id in sorted(Some(borrowed)) {
+            let Some(entry) = self.objects.map.get_mut(&id) else { continue };
+            entry.credits = 0;
+            match &mut entry.value {
+                None if id.index == ObjectId::ACTOR_INDEX => {}
+                None => self.objects.set_value(id, Value::Error(died.clone()), out),
+                Some(value @ Value::Stored { .. }) => {
+                    let old = std::mem::replace(value, Value::Error(died.clone()));
+                    old.refs().iter().for_each(|r| self.objects.sub(&r.id, Count::Contained));
+                }
+                Some(Value::Inline { .. } | Value::Error(_)) => {}
+            }
+        }
+    }
+
+    fn leases_lost(
+        &mut self,
+        worker: Address,
+        error: &Arc<ErrorValue>,
+        intended: bool,
+        taken: &FxHashSet<TaskId>,
+        out: &mut Vec<Order>,
+    ) {
+        let of_key = |(key, k): (&u32, &crate::keys::Key)| {
+            let lost = k.leases.iter().filter(|l| l.worker.worker == worker.worker);
+            lost.map(|l| (*key, l.id)).collect::<Vec<(u32, LeaseId)>>()
+        };
+        let mut lost: Vec<(u32, LeaseId)> = self.keys.iter().flat_map(of_key).collect();
+        lost.sort_unstable();
+        for (key, lease) in lost {
+            let Some(lease) = self.drop_lease(key, lease) else { continue };
+            for (task, _) in lease.in_flight {
+                self.task_lost(task, error, intended, taken.contains(&task), out);
+            }
+            self.touch_key(key);
+        }
+    }
+
+    /// TASK-4: one that had begun spends a retry, another goes back to the queue.
+    fn task_lost(&mut self, id: TaskId, error: &Arc<ErrorValue>, intended: bool, taken: bool, out: &mut Vec<Order>) {
+        let Some(task) = self.tasks.get_mut(&id) else { return };
+        if matches!(task.state, TaskState::Abandoned(_)) {
+            self.forget_task(&id);
+            return;
+        }
+        task.state = TaskState::Waiting(0);
+        if task.cancel.is_some() {
+            self.fail_task(id, crate::cancel::cancelled(), out);
+        } else if !taken {
+            self.enqueue(id);
+        } else if !intended && Task::may_retry(task) {
+            task.retries += 1;
+            self.enqueue(id);
+        } else {
+            self.fail_task(id, error.clone(), out);
+        }
+    }
+}
+
+fn sorted(ids: Option<impl IntoIterator<Item = ObjectId>>) -> Vec<ObjectId> {
+    let mut ids: Vec<ObjectId> = ids.into_iter().flatten().collect();
+    ids.sort_unstable();
+    ids
+}

@@ -1,0 +1,126 @@
+//! Read-only looks at the core, for the I/O layer's hot path and for tests.
+use crate::{Owner, objects::Entry};
+use shoal_types::{
+    ActorId, Address, Args, CallSpec, ErrorValue, LaneId, ObjectId, RefWire, TaskId, TaskSpec, Value, WorkerId,
+};
+
+/// What is counted for one object, for tests and `shoal why`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ObjectState {
+    /// The object and its owner.
+    pub object: RefWire,
+    /// Python refs.
+    pub local: u32,
+    /// Pending tasks and calls of this process that take it.
+    pub lent: u32,
+    /// Values kept here that contain it.
+    pub contained: u32,
+    /// Calls running here that were lent it.
+    pub executing: u32,
+    /// Borrowed: how many the owner counts, or will count, for this process.
+    pub credits: u32,
+    /// Owned: what it counts for other processes, in the order of their ids.
+    pub holders: Vec<(WorkerId, i64)>,
+    /// Whether there is a value.
+    pub ready: bool,
+}
+
+impl Owner {
+    /// This process.
+    pub fn me(&self) -> Address {
+        self.me
+    }
+
+    /// The value of an object that is known here and has one.
+    pub fn value(&self, id: &ObjectId) -> Option<&Value> {
+        self.objects.map.get(id)?.value.as_ref()
+    }
+
+    /// Whether [`Owner::value`] has one.
+    pub fn is_ready(&self, id: &ObjectId) -> bool {
+        self.value(id).is_some()
+    }
+
+    /// Whether there is an entry.
+    pub fn knows(&self, id: &ObjectId) -> bool {
+        self.objects.map.contains_key(id)
+    }
+
+    /// Whether this process owns it; `None` when it isn't known.
+    pub fn owner_of(&self, id: &ObjectId) -> Option<Address> {
+        self.objects.map.get(id).map(|e| e.owner)
+    }
+
+    /// A task of this process that is not over.
+    pub fn task(&self, id: &TaskId) -> Option<&TaskSpec> {
+        self.tasks.get(id).map(|t| &*t.spec)
+    }
+
+    /// An actor call of this process that is not over.
+    pub fn call(&self, id: &TaskId) -> Option<&CallSpec> {
+        self.calls.get(id).map(|c| &*c.spec)
+    }
+
+    /// Dependency `index` of a task or call that was ordered to be pushed: it has a value and that is no error.
+    ///
+    /// # Panics
+    /// TASK-2: with an index out of range, or a dependency without a value.
+    pub fn dep_value<'a>(&'a self, args: &Args, index: u32) -> (ObjectId, &'a Value) {
+        let id = args.deps[index as usize].id;
+        (id, self.value(&id).expect("TASK-2: a pushed task's dependencies have values"))
+    }
+
+    /// Where an actor is reached now.
+    pub fn actor_lane(&self, actor: &ActorId) -> Option<LaneId> {
+        self.actors.get(actor)?.up().map(|(lane, _)| lane)
+    }
+
+    /// How many calls of an actor by this process have no result yet.
+    pub fn pending_calls(&self, actor: &ActorId) -> usize {
+        self.actors.get(actor).map_or(0, |a| a.calls.len() - a.abandoned)
+    }
+
+    /// What an actor died of.
+    pub fn actor_error(&self, actor: &ActorId) -> Option<&ErrorValue> {
+        self.actors.get(actor)?.dead().map(|e| &**e)
+    }
+
+    /// Whether other processes hold objects of this one, or it has unfinished tasks: such a worker must not retire.
+    pub fn holds_for_others(&self) -> bool {
+        !self.objects.by_holder.is_empty() || !self.tasks.is_empty() || !self.calls.is_empty()
+    }
+
+    /// When [`Event::Ticked`](crate::Event::Ticked) is due; may be early, never late.
+    pub fn next_deadline(&self) -> Option<u64> {
+        (self.deadline != u64::MAX).then_some(self.deadline)
+    }
+
+    /// Every entry, in the order of ids.
+    pub fn borrower_state(&self) -> Vec<ObjectState> {
+        let mut all: Vec<ObjectState> = self.objects.map.iter().map(|(id, e)| state(*id, e)).collect();
+        all.sort_unstable_by_key(|s| s.object.id);
+        all
+    }
+
+    /// Whether nothing is left: no object, task, call or lease. Dead actors' records don't count.
+    pub fn is_empty(&self) -> bool {
+        let work = self.tasks.is_empty() && self.calls.is_empty() && self.executing.is_empty();
+        work && self.objects.map.is_empty() && self.lease_keys.is_empty()
+    }
+}
+
+fn state(id: ObjectId, e: &Entry) -> ObjectState {
+    let mut holders: Vec<(WorkerId, i64)> =
+        e.shared.iter().flat_map(|s| s.holders.iter().map(|(w, n)| (*w, *n))).collect();
+    holders.sort_unstable();
+    ObjectState {
+        object: RefWire { id, owner: e.owner },
+        local: e.local,
+        lent: e.lent,
+        contained: e.contained,
+        executing: e.executing,
+        credits: e.credits,
+        holders,
+        ready: e.value.is_some(),
+    }
+}

@@ -1,0 +1,290 @@
+//! The table of objects: an entry for each one that this process owns or borrows, and what counts it.
+//!
+//! Owns the counts, the indices by owner and by holder, and freeing. What credits and releases say to other processes
+//! is `transfer`'s; who waits for a value is told through [`Objects::ready`].
+//!
+//! - COUNT-1 an owned entry goes when `local`, `lent`, `contained` and `executing` are zero, every holder's count is
+//!   exactly zero and no task of this process is still to give it a value.
+//! - COUNT-2 a borrowed entry goes when its four local counts are zero; its credits are released then, all at once.
+//! - COUNT-3 entries go only at the end of `handle`: a count that falls to zero and rises in one event frees nothing.
+//! - COUNT-4 freeing is a work list, never recursion: a chain of a million nested values needs no stack.
+use crate::{Order, transfer::Outbox};
+use rustc_hash::{FxHashMap, FxHashSet};
+use shoal_types::{ActorId, Address, ErrorKind, ErrorValue, ObjectId, RefWire, TaskId, Value, WorkerId};
+use smallvec::SmallVec;
+use std::{collections::VecDeque, sync::Arc};
+
+/// Why an object is held here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Count {
+    /// A Python ref object.
+    Local,
+    /// A pending task or call of ours takes it, or an actor that we made lives on it.
+    Lent,
+    /// A value that is kept here contains it.
+    Contained,
+    /// A call that runs here was lent it.
+    Executing,
+}
+
+/// Who waits for a value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Dependent {
+    Task(TaskId),
+    Call(TaskId),
+    Actor(ActorId),
+}
+
+/// What other processes have to do with an owned object; most objects have none.
+#[derive(Default)]
+pub(crate) struct Shared {
+    /// Signed: a release may come before the credit that it answers. Never zero.
+    pub holders: FxHashMap<WorkerId, i64>,
+    /// Who asked for the value before there was one.
+    pub fetchers: Vec<Address>,
+}
+
+/// One object.
+pub(crate) struct Entry {
+    pub owner: Address,
+    pub local: u32,
+    pub lent: u32,
+    pub contained: u32,
+    pub executing: u32,
+    /// Borrowed: how many the owner counts, or will count, for this process.
+    pub credits: u32,
+    /// Owned: a task or call of ours is still to give the value.
+    pub pending: bool,
+    /// Borrowed: the owner was asked for the value.
+    pub fetching: bool,
+    pub value: Option<Value>,
+    /// May name tasks that failed since; they are passed over.
+    pub dependents: SmallVec<[Dependent; 1]>,
+    pub shared: Option<Box<Shared>>,
+}
+
+impl Entry {
+    pub fn new(owner: Address) -> Self {
+        Self {
+            owner,
+            local: 0,
+            lent: 0,
+            contained: 0,
+            executing: 0,
+            credits: 0,
+            pending: false,
+            fetching: false,
+            value: None,
+            dependents: SmallVec::new(),
+            shared: None,
+        }
+    }
+
+    /// Whether this process still needs it beyond the calls that run here.
+    pub fn kept(&self) -> bool {
+        self.local | self.lent | self.contained != 0
+    }
+
+    /// Whether anything counts it.
+    pub fn wanted(&self) -> bool {
+        self.kept() || self.executing != 0 || self.shared.as_ref().is_some_and(|s| !s.holders.is_empty())
+    }
+
+    pub fn count(&mut self, which: Count) -> &mut u32 {
+        match which {
+            Count::Local => &mut self.local,
+            Count::Lent => &mut self.lent,
+            Count::Contained => &mut self.contained,
+            Count::Executing => &mut self.executing,
+        }
+    }
+}
+
+/// All of them.
+pub(crate) struct Objects {
+    pub me: Address,
+    pub map: FxHashMap<ObjectId, Entry>,
+    /// Borrowed ones by their owner.
+    pub by_owner: FxHashMap<WorkerId, FxHashSet<ObjectId>>,
+    /// Owned ones by each process with a count that is not zero.
+    pub by_holder: FxHashMap<WorkerId, FxHashSet<ObjectId>>,
+    /// Processes that are gone, and how.
+    pub dead: FxHashMap<WorkerId, Arc<ErrorValue>>,
+    /// The objects that count the handles of the actors made here.
+    pub handles: FxHashMap<ObjectId, ActorId>,
+    /// Got a value in this event and have dependents.
+    pub ready: VecDeque<ObjectId>,
+    /// May be free to go at the end of this event.
+    pub doomed: Vec<ObjectId>,
+    pub outbox: Outbox,
+}
+
+impl Objects {
+    pub fn new(me: Address) -> Self {
+        Self {
+            me,
+            map: FxHashMap::default(),
+            by_owner: FxHashMap::default(),
+            by_holder: FxHashMap::default(),
+            dead: FxHashMap::default(),
+            handles: FxHashMap::default(),
+            ready: VecDeque::new(),
+            doomed: Vec::new(),
+            outbox: Outbox::default(),
+        }
+    }
+
+    pub fn is_mine(&self, r: &RefWire) -> bool {
+        r.owner.worker == self.me.worker
+    }
+
+    /// The entry of `r`, made if it is not known: a foreign one begins with zero credits. One of ours that is unknown
+    /// was freed before: it is lost; one of a dead owner died with it.
+    pub fn entry(&mut self, r: &RefWire) -> &mut Entry {
+        self.map.entry(r.id).or_insert_with(|| {
+            let mut entry = Entry::new(r.owner);
+            let is_value = r.id.index != ObjectId::ACTOR_INDEX;
+            if r.owner.worker == self.me.worker {
+                entry.value = is_value.then(|| Value::Error(Arc::new(lost(&r.id))));
+            } else {
+                self.by_owner.entry(r.owner.worker).or_default().insert(r.id);
+                let death = self.dead.get(&r.owner.worker).filter(|_| is_value);
+                entry.value = death.map(|why| Value::Error(Arc::new(owner_died(why))));
+            }
+            entry
+        })
+    }
+
+    /// One more reason to keep `r`.
+    pub fn add(&mut self, r: &RefWire, which: Count) {
+        *self.entry(r).count(which) += 1;
+    }
+
+    /// One less.
+    pub fn sub(&mut self, id: &ObjectId, which: Count) {
+        let Some(entry) = self.map.get_mut(id) else {
+            debug_assert!(false, "COUNT-1: {which:?} of unknown {id} falls");
+            return;
+        };
+        let count = entry.count(which);
+        debug_assert!(*count > 0, "COUNT-1: {which:?} of {id} falls below zero");
+        *count = count.saturating_sub(1);
+        if !entry.wanted() {
+            self.doomed.push(*id);
+        }
+    }
+
+    /// A fresh return of a task of ours: one local ref, a value to come.
+    pub fn expect(&mut self, id: ObjectId) {
+        let mut entry = Entry::new(self.me);
+        (entry.local, entry.pending) = (1, true);
+        let old = self.map.insert(id, entry);
+        debug_assert!(old.is_none(), "COUNT-1: {id} was made twice");
+    }
+
+    /// Changes what an owned object counts for `holder`; nothing for one that is freed or a holder that is dead.
+    pub fn add_holder(&mut self, id: &ObjectId, holder: WorkerId, n: i64) {
+        if n == 0 || self.dead.contains_key(&holder) {
+            return;
+        }
+        let Some(entry) = self.map.get_mut(id).filter(|e| e.owner.worker == self.me.worker) else { return };
+        let holders = &mut entry.shared.get_or_insert_default().holders;
+        let count = holders.entry(holder).or_insert(0);
+        let before = *count;
+        *count += n;
+        if *count == 0 {
+            self.forget_holder(id, &holder);
+        } else if before == 0 {
+            self.by_holder.entry(holder).or_default().insert(*id);
+        }
+    }
+
+    fn forget_holder(&mut self, id: &ObjectId, holder: &WorkerId) {
+        if let Some(ids) = self.by_holder.get_mut(holder) {
+            ids.remove(id);
+            if ids.is_empty() {
+                self.by_holder.remove(holder);
+            }
+        }
+        self.drop_holder(id, holder);
+    }
+
+    /// Takes `holder` out of the entry alone; the index is the caller's.
+    pub fn drop_holder(&mut self, id: &ObjectId, holder: &WorkerId) {
+        let Some(entry) = self.map.get_mut(id) else { return };
+        if let Some(shared) = &mut entry.shared {
+            shared.holders.remove(holder);
+        }
+        if !entry.wanted() {
+            self.doomed.push(*id);
+        }
+    }
+
+    /// Gives an entry its value, wakes who waits here and answers who asked. The refs inside were counted before.
+    pub fn set_value(&mut self, id: ObjectId, value: Value, out: &mut Vec<Order>) {
+        let Some(entry) = self.map.get_mut(&id) else {
+            debug_assert!(false, "COUNT-1: a value for unknown {id}");
+            return;
+        };
+        (entry.pending, entry.fetching) = (false, false);
+        entry.value = Some(value);
+        if !entry.dependents.is_empty() {
+            self.ready.push_back(id);
+        }
+        if entry.wanted() {
+            out.push(Order::Ready(id));
+        } else {
+            self.doomed.push(id);
+        }
+        let fetchers = entry.shared.as_mut().map(|s| std::mem::take(&mut s.fetchers)).unwrap_or_default();
+        for to in fetchers {
+            self.answer(id, to, out);
+        }
+    }
+
+    /// Frees what nothing counts any more (COUNT-1, COUNT-2).
+    pub fn collect(&mut self, out: &mut Vec<Order>) {
+        let mut next = 0;
+        while let Some(id) = self.doomed.get(next).copied() {
+            next += 1;
+            match self.map.get(&id) {
+                Some(entry) if !entry.wanted() && !entry.pending => self.free(id, out),
+                _ => {}
+            }
+        }
+        self.doomed.clear();
+    }
+
+    fn free(&mut self, id: ObjectId, out: &mut Vec<Order>) {
+        let Some(entry) = self.map.remove(&id) else { return };
+        if entry.owner.worker == self.me.worker {
+            if let Some(Value::Stored { loc, .. }) = &entry.value {
+                out.push(Order::Free { id, loc: *loc });
+            }
+            if id.index == ObjectId::ACTOR_INDEX {
+                out.extend(self.handles.remove(&id).map(Order::ActorOutOfScope));
+            }
+        } else {
+            if let Some(ids) = self.by_owner.get_mut(&entry.owner.worker) {
+                ids.remove(&id);
+                if ids.is_empty() {
+                    self.by_owner.remove(&entry.owner.worker);
+                }
+            }
+            self.outbox.release(entry.owner, id, entry.credits);
+        }
+        for r in entry.value.iter().flat_map(Value::refs) {
+            self.sub(&r.id, Count::Contained);
+        }
+    }
+}
+
+/// The object is not where its ref says.
+pub(crate) fn lost(id: &ObjectId) -> ErrorValue {
+    ErrorValue::new(ErrorKind::ObjectLost, format!("object {id} is gone: its owner has freed it"))
+}
+
+/// The owner died of `why`.
+pub(crate) fn owner_died(why: &ErrorValue) -> ErrorValue {
+    ErrorValue::new(ErrorKind::OwnerDied, format!("the owner of the object died: {}", why.message))
+}

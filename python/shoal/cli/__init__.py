@@ -1,0 +1,106 @@
+"""The command `shoal`: an instance that outlives its drivers on this machine."""
+
+import json
+from typing import Any
+
+import click
+
+from shoal.version import version
+
+
+@click.group()
+@click.version_option(version(), prog_name="shoal")
+def main() -> None:
+    """Starts, stops and shows an instance of shoal on this machine."""
+
+
+@main.command()
+@click.option("--head", is_flag=True, help="Start a new instance (the only way so far).")
+@click.option("--num-cpus", type=float, help="CPUs; by default those that this process may use.")
+@click.option("--num-gpus", type=float, help="GPUs; by default those that are visible.")
+@click.option("--resources", default=None, help="Custom resources as JSON, such as '{\"disk\": 2}'.")
+@click.option("--memory", type=int, help="Bytes of memory that tasks may reserve.")
+@click.option(
+    "--object-store-memory", type=int, help="Bytes of the object store; by default 30 % of what is available."
+)
+def start(head: bool, resources: str | None, memory: int | None, **sizes: Any) -> None:
+    """Starts an instance that runs until 'shoal stop'."""
+    from shoal.core.options import Scope, check_options
+    from shoal.runtime import launch
+    from shoal.runtime.config import node_config
+
+    if not head:
+        raise click.UsageError("joining another machine is not supported yet: use 'shoal start --head'")
+    given = {**sizes, "resources": _json(resources), "_memory": memory}
+    try:
+        config = node_config(check_options(Scope.INIT, given, what="shoal start"), owned=False)
+        info = launch.start_persistent(config)
+    except (ValueError, TypeError, OSError, RuntimeError) as error:
+        raise click.ClickException(str(error)) from error
+    address = info["address"]
+    click.echo(f"an instance runs at {address}")
+    click.echo("programs join it by shoal.init() or shoal.init(address='auto'); 'shoal stop' ends it")
+
+
+def _json(text: str | None) -> Any:
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise click.UsageError(f"--resources takes JSON, not {text!r}: {error}") from error
+
+
+@main.command()
+def stop() -> None:
+    """Ends the instance that 'shoal start' left running, with all that runs in it."""
+    from shoal.core import _ffi
+    from shoal.runtime.address import current
+
+    if current() is None:
+        click.echo("no instance runs")
+        return
+    _join()
+    _ffi.stop_instance()
+    click.echo("stopped")
+
+
+@main.command()
+@click.option("--address", default=None, help="Of the instance; by default the running one.")
+@click.option("-v", "--verbose", is_flag=True, help="Everything that the node tells, as JSON.")
+def status(address: str | None, verbose: bool) -> None:
+    """Shows what runs, and what is free."""
+    from shoal.core import _ffi
+
+    _join(address)
+    found = json.loads(_ffi.status())
+    if verbose:
+        click.echo(json.dumps(found, indent=2))
+        return
+    click.echo(f"node {found['node']} at {found['address']}, up {found['uptime']:.0f} s, pid {found['pid']}")
+    click.echo(f"session {found['session']}")
+    _show_resources(found["resources"])
+    click.echo("workers: " + ", ".join(f"{count} {kind}" for kind, count in found["workers"].items()))
+    store = found["object_store"]
+    click.echo(f"object store: {store['objects']} objects, {_size(store['used'])} of {_size(store['capacity'])} used")
+    for line in found["waiting"]:
+        click.echo(f"waiting: {line if isinstance(line, str) else json.dumps(line)}")
+
+
+def _show_resources(resources: dict[str, dict[str, float]]) -> None:
+    for name, total in sorted(resources["total"].items()):
+        show = _size if name.endswith("memory") else "{:g}".format
+        click.echo(f"{name}: {show(resources['available'].get(name, 0))} of {show(total)} free")
+
+
+def _size(count: float) -> str:
+    return f"{count / (1 << 20):,.0f} MiB"
+
+
+def _join(address: str | None = None) -> None:
+    from shoal.runtime.session import init
+
+    try:
+        init(address=address or "auto", log_to_driver=False)
+    except (ConnectionError, ValueError) as error:
+        raise click.ClickException(str(error)) from error

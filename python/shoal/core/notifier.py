@@ -1,0 +1,115 @@
+"""The one thread of ours that takes the GIL: log lines, futures, event loops.
+
+"shoal-notify" is started when something first needs it, sleeps in `_core.events()`, and ends with the session. It wakes
+each event loop once for all that became ready in one batch; values are fetched by who waits for them.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from shoal.core import _ffi
+
+Line = tuple[str, int, bool, str]
+
+
+class Token(Protocol):
+    """Something that waits for a ref."""
+
+    ref: Any
+    loop: Any
+    """Its event loop; `None` when it is settled on this thread."""
+
+    def settle(self) -> None:
+        """The ref is ready, or the session has ended."""
+
+
+class Notifier:
+    """The thread, and what it is to resolve."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._pending: set[Token] = set()
+
+    def start(self) -> None:
+        """Starts the thread unless it runs."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._serve, name="shoal-notify", daemon=True)
+                self._thread.start()
+
+    def watch(self, token: Token) -> None:
+        """Settles `token` when its ref is ready."""
+        self.start()
+        self._pending.add(token)
+        try:
+            _ffi.watch(token.ref, token)
+        except BaseException:
+            self._pending.discard(token)
+            raise
+
+    def join(self, timeout: float = 5.0) -> None:
+        """Waits for the thread's end, which the end of the session brings; at most `timeout` seconds."""
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout)
+        self._thread = None
+
+    def forget(self) -> None:
+        """In a forked child: the thread is the parent's."""
+        self._lock, self._thread, self._pending = threading.Lock(), None, set()
+
+    def _serve(self) -> None:
+        while True:
+            events = _ffi.events()
+            if events is None:
+                break
+            lines = [what for kind, what in events if kind == "log"]
+            if lines:
+                write(lines)
+            ready = [what for kind, what in events if kind == "ready"]
+            if ready:
+                self._resolve(ready)
+            # Nothing may be kept alive until the next batch.
+            del events, lines, ready
+        self._resolve(list(self._pending))
+
+    def _resolve(self, tokens: Iterable[Token]) -> None:
+        loops: dict[Any, list[Token]] = {}
+        for token in tokens:
+            self._pending.discard(token)
+            if token.loop is None:
+                token.settle()
+            else:
+                loops.setdefault(token.loop, []).append(token)
+        for loop, waiting in loops.items():
+            try:
+                loop.call_soon_threadsafe(_settle_all, waiting)
+            except RuntimeError:
+                pass  # the loop is closed: nobody waits any more
+
+
+def _settle_all(tokens: list[Token]) -> None:
+    for token in tokens:
+        token.settle()
+
+
+def write(lines: Iterable[Line]) -> None:
+    """Prints the lines of workers, each whole, under the name and pid of who wrote it."""
+    lines = list(lines)
+    for to_stderr in (False, True):
+        text = "".join(f"({name} pid={pid}) {line}\n" for name, pid, stderr, line in lines if bool(stderr) is to_stderr)
+        stream = sys.stderr if to_stderr else sys.stdout
+        if text and stream is not None:
+            try:
+                stream.write(text)
+                stream.flush()
+            except (OSError, ValueError):
+                pass  # closed, or a pipe that nobody reads
+
+
+NOTIFIER = Notifier()
+os.register_at_fork(after_in_child=NOTIFIER.forget)

@@ -1,0 +1,1 @@
+"""Sessions and process entry points: init and shutdown, node, zygote, worker."""

@@ -1,0 +1,38 @@
+"""What a new node is started with."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from shoal.runtime import machine
+
+# An arena smaller than this holds nothing of use.
+_MIN_ARENA = 64 << 20
+
+
+def node_config(options: Mapping[str, Any], *, owned: bool) -> dict[str, Any]:
+    """The configuration of a node daemon, for `launch.start_node`.
+
+    Args:
+        options: Checked arguments of `init`: num_cpus, num_gpus, resources, object_store_memory, _memory.
+        owned: Whether the node ends with its first client.
+
+    Raises:
+        ValueError: More GPUs are asked for than are visible, or the object store is too small.
+    """
+    available = machine.available_memory()
+    store = options.get("object_store_memory") or int(available * machine.ARENA_SHARE)
+    if store < _MIN_ARENA:
+        raise ValueError(f"object_store_memory takes at least {_MIN_ARENA} bytes (64 MiB), not {store}")
+    gpus = machine.gpu_ids()
+    count = options.get("num_gpus", float(len(gpus)))
+    if count > len(gpus) and gpus:
+        raise ValueError(f"num_gpus={count:g} is more than the {len(gpus)} GPUs that are visible ({', '.join(gpus)})")
+    return {
+        "num_cpus": options.get("num_cpus", machine.cpus()),
+        "num_gpus": count,
+        "gpu_ids": gpus or [str(number) for number in range(int(count))],
+        "resources": dict(options.get("resources", {})),
+        "object_store_memory": store,
+        "memory": options.get("_memory") or max(0, available - store),
+        "owned_by_first_client": owned,
+    }

@@ -1,0 +1,55 @@
+"""A worker process, from the zygote's fork to its exit."""
+
+import faulthandler
+import os
+import signal
+import sys
+from types import FrameType
+
+# The zygote imports this module, so that its children need not import any of these.
+from shoal.core import _ffi, decorators  # noqa: F401
+from shoal.core.hooks import HOOKS
+from shoal.core.live import LIVE
+from shoal.core.runtime_env import decode
+from shoal.runtime import api  # noqa: F401
+
+
+def main(address: str, start: int) -> None:
+    """Runs this process as a worker of the node at `address`; called in the zygote's child, on its main thread.
+
+    Args:
+        address: The daemon's address for workers.
+        start: The number of the start that the daemon gave.
+    """
+    if os.environ.get("SHOAL_COMPAT"):
+        from shoal import compat
+
+        compat.install()
+    if not faulthandler.is_enabled():
+        faulthandler.enable()
+    signal.signal(signal.SIGINT, _on_interrupt)
+    _ffi.set_hooks(HOOKS)
+    session = _ffi.connect_worker(address, start)
+    LIVE.in_worker = True
+    LIVE.worker_env = session.get("runtime_env", "")
+    LIVE.begin()
+    os.environ["SHOAL_ADDRESS"] = session["address"]
+    apply(LIVE.worker_env)
+    sys.exit(_ffi.run_worker())
+
+
+def apply(encoded: str) -> None:
+    """Makes a runtime environment this process's own: variables, working folder, where modules are looked for."""
+    env = decode(encoded)
+    os.environ.update(env.get("env_vars", {}))
+    folder = env.get("working_dir")
+    if folder:
+        os.chdir(folder)
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+
+
+def _on_interrupt(signum: int, frame: FrameType | None) -> None:
+    """The I/O thread signals the main thread to interrupt a task; a late signal must not hit the next one."""
+    if _ffi.interrupt_wanted():
+        raise KeyboardInterrupt

@@ -1,0 +1,65 @@
+"""Helpers around tasks and actors, each imported when it is first used."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shoal.util.actor_pool import ActorPool
+    from shoal.util.completed import as_completed, map_unordered
+    from shoal.util.misc import get_node_ip_address, list_named_actors, log_once
+    from shoal.util.serializability import inspect_serializability
+
+__all__ = [
+    "ActorPool",
+    "as_completed",
+    "get_node_ip_address",
+    "inspect_serializability",
+    "list_named_actors",
+    "log_once",
+    "map_unordered",
+]
+
+_WHERE = {
+    "ActorPool": "actor_pool",
+    "as_completed": "completed",
+    "map_unordered": "completed",
+    "get_node_ip_address": "misc",
+    "list_named_actors": "misc",
+    "log_once": "misc",
+    "inspect_serializability": "serializability",
+}
+_LATER = frozenset(
+    (
+        "accelerators",
+        "collective",
+        "connect",
+        "disconnect",
+        "register_serializer",
+        "deregister_serializer",
+        "disable_log_once_globally",
+        "enable_periodic_logging",
+        "iter",
+        "pdb",
+        "ray_debugpy",
+        "placement_group",
+        "remove_placement_group",
+        "get_placement_group",
+        "placement_group_table",
+        "get_current_placement_group",
+        "get_node_instance_id",
+    )
+)
+
+
+def __getattr__(name: str) -> object:
+    import importlib
+
+    if name in _WHERE:
+        value: object = getattr(importlib.import_module(f"shoal.util.{_WHERE[name]}"), name)
+    elif name in _LATER:
+        from shoal.core.not_yet import not_yet
+
+        value = not_yet(f"util.{name}")
+    else:
+        raise AttributeError(f"module 'shoal.util' has no attribute {name!r}")
+    globals()[name] = value
+    return value

@@ -1,0 +1,172 @@
+"""Actors: state, order, kinds, names, life and death."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+import shoal
+
+
+@shoal.remote
+class Counter:
+    def __init__(self, start=0):
+        self.n = start
+
+    def add(self, k=1):
+        self.n += k
+        return self.n
+
+    def pid(self):
+        return os.getpid()
+
+    def fail(self):
+        raise ValueError("on purpose")
+
+
+def test_calls_run_in_the_callers_order(shared_instance):
+    counter = Counter.remote()
+    assert shoal.get([counter.add.remote() for _ in range(2000)]) == list(range(1, 2001))
+
+
+def test_a_slow_dependency_holds_up_later_calls_of_a_sync_actor(shared_instance):
+    @shoal.remote
+    def later():
+        time.sleep(0.2)
+        return 100
+
+    counter = Counter.remote()
+    first, second = counter.add.remote(later.remote()), counter.add.remote()
+    assert shoal.get([second, first]) == [101, 100]
+
+
+def test_an_exception_leaves_the_actor_alive(shared_instance):
+    counter = Counter.remote(5)
+    with pytest.raises(ValueError, match="on purpose"):
+        shoal.get(counter.fail.remote())
+    assert shoal.get(counter.add.remote()) == 6
+
+
+def test_a_handle_works_in_a_task_and_in_another_actor(shared_instance):
+    @shoal.remote
+    def through(handle):
+        return shoal.get(handle.add.remote(10))
+
+    counter = Counter.remote()
+    assert shoal.get(through.remote(counter)) == 10
+    assert shoal.get(counter.add.remote()) == 11
+
+
+def test_a_killed_actor_restarts_with_its_arguments(shared_instance):
+    counter = Counter.options(max_restarts=1, max_task_retries=3).remote(40)
+    pid = shoal.get(counter.pid.remote())
+    os.kill(pid, signal.SIGKILL)
+    assert shoal.get(counter.add.remote(), timeout=20) == 41
+    second = shoal.get(counter.pid.remote())
+    assert second != pid
+    os.kill(second, signal.SIGKILL)
+    with pytest.raises(shoal.exceptions.ActorDiedError):
+        shoal.get(counter.add.remote(), timeout=20)
+
+
+def test_kill_ends_an_actor_for_good(shared_instance):
+    counter = Counter.options(max_restarts=5).remote()
+    shoal.get(counter.add.remote())
+    shoal.kill(counter)
+    with pytest.raises(shoal.exceptions.RayActorError):
+        shoal.get(counter.add.remote(), timeout=20)
+
+
+def test_names_are_unique_and_found(shared_instance):
+    kept = Counter.options(name="the counter").remote(1)
+    assert shoal.get(shoal.get_actor("the counter").add.remote()) == 2
+    with pytest.raises(ValueError, match="the counter"):
+        Counter.options(name="the counter").remote()
+    same = Counter.options(name="the counter", get_if_exists=True).remote()
+    assert same == kept and shoal.get(same.add.remote()) == 3
+    shoal.kill(kept)
+
+
+def test_an_async_actor_interleaves_and_has_a_task_and_a_context(shared_instance):
+    @shoal.remote
+    class Async:
+        async def __aenter__(self):
+            return self
+
+        async def bounded(self):
+            assert asyncio.current_task() is not None
+            async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+                group.create_task(asyncio.sleep(0))
+            return "ok"
+
+        async def together(self, n):
+            self.here = getattr(self, "here", 0) + 1
+            while self.here < n:
+                await asyncio.sleep(0.001)
+            return self.here
+
+    actor = Async.remote()
+    assert shoal.get(actor.bounded.remote()) == "ok"
+    assert shoal.get([actor.together.remote(50) for _ in range(50)], timeout=20) == [50] * 50
+
+
+def test_a_threaded_actor_runs_calls_side_by_side(shared_instance):
+    @shoal.remote(max_concurrency=4)
+    class Threaded:
+        def __init__(self):
+            self.barrier = threading.Barrier(4)
+
+        def meet(self):
+            return self.barrier.wait(10) >= 0
+
+    actor = Threaded.remote()
+    assert shoal.get([actor.meet.remote() for _ in range(4)], timeout=20) == [True] * 4
+
+
+def test_exit_actor_ends_it_without_restart(shared_instance):
+    @shoal.remote(max_restarts=3)
+    class Leaver:
+        def leave(self):
+            shoal.actor.exit_actor()
+
+        def here(self):
+            return True
+
+    leaver = Leaver.remote()
+    assert shoal.get(leaver.here.remote())
+    leaver.leave.remote()
+    with pytest.raises(shoal.exceptions.RayActorError):
+        shoal.get(leaver.here.remote(), timeout=20)
+
+
+def test_a_failed_constructor_is_the_cause_of_every_call(shared_instance):
+    @shoal.remote
+    class Bad:
+        def __init__(self):
+            raise RuntimeError("cannot begin")
+
+        def f(self):
+            return 1
+
+    with pytest.raises(shoal.exceptions.RayActorError, match="cannot begin"):
+        shoal.get(Bad.remote().f.remote(), timeout=20)
+
+
+def test_the_last_handles_end_is_the_actors_end(shared_instance):
+    counter = Counter.remote()
+    pid = shoal.get(counter.pid.remote())
+    del counter
+    end = time.monotonic() + 10
+    while os.path.exists(f"/proc/{pid}"):
+        assert time.monotonic() < end, "the actor outlived its last handle"
+        time.sleep(0.01)
+
+
+def test_many_actors(two_cpus):
+    actors = [Counter.options(num_cpus=0).remote(i) for i in range(30)]
+    assert shoal.get([a.add.remote() for a in actors], timeout=60) == list(range(1, 31))
