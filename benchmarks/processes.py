@@ -71,6 +71,8 @@ class Instance:
         found.daemons = sorted(pid for pid in marked if parents[pid] not in marked and parents[pid] != os.getpid())
         found.zygotes = sorted(pid for pid, parent in parents.items() if parent in found.daemons)
         found.workers = sorted(pid for pid, parent in parents.items() if parent in found.zygotes)
+        if not found.daemons or not found.zygotes:
+            raise LookupError(f"no daemon and zygote with {folder} in their environment")
         return found
 
     def cpu_seconds(self) -> dict[int, float]:

@@ -15,7 +15,8 @@ Example:
     True
 """
 
-from shoal.core.task_error import RayError
+from shoal.core.task_error import RayError as RayError
+from shoal.core.task_error import RayTaskError as RayTaskError
 
 
 class _ActorError(RayError):

@@ -41,7 +41,9 @@ impl Node {
     fn check_hello(&mut self, id: u64, hello: &Hello) -> Result<Joining, String> {
         if hello.protocol != PROTOCOL {
             let theirs = hello.protocol;
-            return Err(format!("this instance speaks protocol {PROTOCOL}, you speak {theirs}: use one version of shoal"));
+            return Err(format!(
+                "this instance speaks protocol {PROTOCOL}, you speak {theirs}: use one version of shoal"
+            ));
         }
         if hello.python != self.config.python && !matches!(hello.role, Role::Tool) {
             return Err(format!("this instance runs Python {}, you run {}", self.config.python, hello.python));

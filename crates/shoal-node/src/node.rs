@@ -84,13 +84,7 @@ impl Node {
         Ok(node)
     }
 
-    fn with(
-        config: NodeConfig,
-        poller: Poller,
-        listener: OwnedFd,
-        signals: OwnedFd,
-        arena: ArenaServer,
-    ) -> Self {
+    fn with(config: NodeConfig, poller: Poller, listener: OwnedFd, signals: OwnedFd, arena: ArenaServer) -> Self {
         Self {
             id: NodeId(sys::random_id()),
             clock: Clock::start(),

@@ -52,21 +52,8 @@ impl Node {
         let output = Output::new(Stream::new(out), Stream::new(err));
         let (pid, pidfd, worker, killed, leaving) = (None, None, None, None, None);
         let (dismissed, ended, deadline) = (false, None, None);
-        let proc = Proc {
-            job,
-            shape,
-            gpus,
-            zygote,
-            pid,
-            pidfd,
-            worker,
-            output,
-            killed,
-            leaving,
-            dismissed,
-            ended,
-            deadline,
-        };
+        let proc =
+            Proc { job, shape, gpus, zygote, pid, pidfd, worker, output, killed, leaving, dismissed, ended, deadline };
         self.procs.insert(start, proc);
     }
 

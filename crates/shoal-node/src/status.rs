@@ -43,9 +43,7 @@ impl Node {
     }
 
     fn job_list(&self) -> Vec<Value> {
-        let job = |(id, j): (&shoal_types::JobId, &crate::jobs::Job)| {
-            json!({"job": id.0, "namespace": j.namespace, "ended": j.ended.is_some()})
-        };
+        let job = |(id, j): (&shoal_types::JobId, &crate::jobs::Job)| json!({"job": id.0, "namespace": j.namespace, "ended": j.ended.is_some()});
         self.jobs.iter().map(job).collect()
     }
 

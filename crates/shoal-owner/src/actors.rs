@@ -13,6 +13,7 @@
 //! - ACTOR-2 news of a life that is over is ignored.
 //! - ACTOR-3 the constructor's arguments are lent by the creator from creation to the actor's death: each life needs
 //!   them again.
+//! - ACTOR-4 the record of an actor goes when it is dead and no handle of it is left here.
 use crate::{
     Order, Owner,
     calls::CallState,
@@ -43,6 +44,8 @@ pub(crate) struct Creation {
 pub(crate) struct Actor {
     pub unordered: bool,
     pub phase: Phase,
+    /// What counts its handles, once it is known here; a weak handle tells nothing.
+    pub handle: Option<ObjectId>,
     /// The life of `Up` or `Down`, else the last that ended.
     incarnation: Option<u32>,
     /// The last life whose constructor's kept refs were credited.
@@ -66,6 +69,7 @@ impl Actor {
         Self {
             unordered,
             phase: Phase::Pending,
+            handle: None,
             incarnation: None,
             credited: None,
             taken: FxHashSet::default(),
@@ -124,10 +128,12 @@ impl Owner {
         entry.local = 1;
         self.objects.map.insert(handle, entry);
         self.objects.handles.insert(handle, id);
-        self.watch(id, Some(unordered), out);
+        // The directory counts a creator among the watchers.
+        self.actors.entry(id).or_insert_with(|| Actor::new(unordered));
         let (left, error) = self.lend(&args, Dependent::Actor(id), out);
         if let Some(actor) = self.actors.get_mut(&id) {
             actor.creation = Some(Creation { args, left, started: false });
+            actor.handle = Some(handle);
         }
         if left == 0 || error.is_some() {
             self.start_actor(id, error.as_ref(), out);
@@ -211,6 +217,21 @@ impl Owner {
         }
         if let Some(creation) = creation {
             self.unlend(&creation.args);
+        }
+        let handle = self.actors.get(&id).and_then(|a| a.handle);
+        if handle.is_some_and(|h| !self.objects.map.contains_key(&h)) {
+            self.actors.remove(&id);
+        }
+    }
+
+    /// ACTOR-4.
+    pub(crate) fn forget_dead_actors(&mut self) {
+        for id in std::mem::take(&mut self.objects.unhandled) {
+            match self.actors.get_mut(&id) {
+                Some(actor) if actor.dead().is_some() => drop(self.actors.remove(&id)),
+                Some(actor) => actor.handle = actor.creation.as_ref().and(actor.handle),
+                None => {}
+            }
         }
     }
 

@@ -64,7 +64,13 @@ impl Owner {
         for index in 0..spec.num_returns {
             self.objects.expect(ObjectId::new(id, index));
         }
+        let handle = spec.handle.map(|h| h.id);
         let actor = self.watch(actor_id, None, out);
+        if let (None, Some(handle)) = (actor.handle, handle) {
+            actor.handle = Some(handle);
+            self.objects.handles.insert(handle, actor_id);
+        }
+        let Some(actor) = self.actors.get_mut(&actor_id) else { return };
         let error = actor.dead().cloned().or(error);
         let place = actor.next_place();
         actor.calls.insert(id);

@@ -42,6 +42,7 @@ impl Owner {
             stalled: false,
             recalled: false,
         });
+        self.deadline = self.deadline.min(now + crate::keys::IDLE_MICROS);
         self.lease_keys.insert(lease, key_id);
         mark(&mut self.dirty_keys, key, key_id);
     }

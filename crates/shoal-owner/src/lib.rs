@@ -174,6 +174,9 @@ impl Owner {
         for key in std::mem::take(&mut self.dirty_keys) {
             self.ask(key, orders);
         }
+        if !self.objects.unhandled.is_empty() {
+            self.forget_dead_actors();
+        }
         self.objects.flush(orders);
     }
 

@@ -110,8 +110,10 @@ pub(crate) struct Objects {
     pub by_holder: FxHashMap<WorkerId, FxHashSet<ObjectId>>,
     /// Processes that are gone, and how.
     pub dead: FxHashMap<WorkerId, Arc<ErrorValue>>,
-    /// The objects that count the handles of the actors made here.
+    /// The objects that count the handles of the actors made or called here.
     pub handles: FxHashMap<ObjectId, ActorId>,
+    /// Actors whose last handle here went in this event.
+    pub unhandled: Vec<ActorId>,
     /// Got a value in this event and have dependents.
     pub ready: VecDeque<ObjectId>,
     /// May be free to go at the end of this event.
@@ -128,6 +130,7 @@ impl Objects {
             by_holder: FxHashMap::default(),
             dead: FxHashMap::default(),
             handles: FxHashMap::default(),
+            unhandled: Vec::new(),
             ready: VecDeque::new(),
             doomed: Vec::new(),
             outbox: Outbox::default(),
@@ -226,6 +229,7 @@ impl Objects {
             debug_assert!(false, "COUNT-1: a value for unknown {id}");
             return;
         };
+        debug_assert!(entry.value.is_none(), "TASK-1: a second value for {id}");
         (entry.pending, entry.fetching) = (false, false);
         entry.value = Some(value);
         if !entry.dependents.is_empty() {
@@ -257,12 +261,16 @@ impl Objects {
 
     fn free(&mut self, id: ObjectId, out: &mut Vec<Order>) {
         let Some(entry) = self.map.remove(&id) else { return };
-        if entry.owner.worker == self.me.worker {
+        let mine = entry.owner.worker == self.me.worker;
+        if id.index == ObjectId::ACTOR_INDEX
+            && let Some(actor) = self.handles.remove(&id)
+        {
+            self.unhandled.push(actor);
+            out.extend(mine.then_some(Order::ActorOutOfScope(actor)));
+        }
+        if mine {
             if let Some(Value::Stored { loc, .. }) = &entry.value {
                 out.push(Order::Free { id, loc: *loc });
-            }
-            if id.index == ObjectId::ACTOR_INDEX {
-                out.extend(self.handles.remove(&id).map(Order::ActorOutOfScope));
             }
         } else {
             if let Some(ids) = self.by_owner.get_mut(&entry.owner.worker) {

@@ -191,8 +191,9 @@ impl Owner {
         {
             let (key, function) = (task.spec.key, task.spec.function);
             self.lengths.measured(function, answer.micros);
-            self.detach(now, key, lease, &answer.task, true, out);
+            let id = answer.task;
             self.task_replied(answer, out);
+            self.detach(now, key, lease, &id, true, out);
         } else if self.calls.get(&answer.task).is_some_and(|c| c.is_in_flight() && current(c.pushes)) {
             self.call_replied(answer, out);
         } else {

@@ -132,8 +132,7 @@ impl Sched {
         let shape = Arc::new(Shape { job, runtime_env, resources: placement.clone(), function: None });
         let turn = self.next_turn();
         let (want, seen, granted, leases, since) = (1, 0, 0, 0, now);
-        let entry =
-            Entry { shape, need: placement, hold, detached, depth, want, seen, granted, leases, turn, since };
+        let entry = Entry { shape, need: placement, hold, detached, depth, want, seen, granted, leases, turn, since };
         self.entries.insert(Asker::Actor(actor), entry);
         self.note_waiting(Asker::Actor(actor));
     }
@@ -197,7 +196,8 @@ impl Sched {
 }
 
 fn lease_entry(job: JobId, spec: LeaseKey, turn: u64, now: u64) -> Entry {
-    let shape = Shape { job, runtime_env: spec.runtime_env, resources: spec.resources.clone(), function: spec.max_calls };
+    let shape =
+        Shape { job, runtime_env: spec.runtime_env, resources: spec.resources.clone(), function: spec.max_calls };
     Entry {
         shape: Arc::new(shape),
         need: spec.resources.clone(),

@@ -44,9 +44,14 @@ impl Entry {
 /// What a worker does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Role {
-    Idle { since: u64 },
+    Idle {
+        since: u64,
+    },
     Leased(LeaseId),
-    Actor { actor: ActorId, detached: bool },
+    Actor {
+        actor: ActorId,
+        detached: bool,
+    },
     /// Asked to end; not granted until it refuses.
     Retiring,
     /// To be killed; what it holds is held until it is gone.

@@ -20,7 +20,8 @@
 //!   ones lend. It is negative only after [`Event::Unblocked`].
 //! - SCHED-2 a grant needs free resources *and* an idle worker of the asker's shape. A start holds nothing: each pass
 //!   matches waiting askers to starting workers anew, so that a start that fails leaves nothing behind.
-//! - SCHED-3 order: jobs take turns; inside a job the deepest waits least; among equals the one served longest ago.
+//! - SCHED-3 order: the job with the fewest leases, among equals the one served longest ago; inside a job the deepest,
+//!   then who has fewest leases, then who was served longest ago or came first.
 //! - SCHED-4 who waits is served at last: leases that stand in its way are recalled when they are spare or, after
 //!   100 ms, when their holder has more than its share; what becomes free for a large request is kept for it every
 //!   other 2 s, unless actors hold what it would need.

@@ -152,11 +152,19 @@ impl Sched {
 
     /// Workers of the job that outlive it: detached actors, and whom they lease, to any depth.
     fn survivors(&self, job: JobId) -> BTreeSet<WorkerId> {
-        let mut out: BTreeSet<_> =
-            self.workers.iter().filter(|(id, w)| w.shape.job == job && self.is_detached(**id)).map(|(id, _)| *id).collect();
+        let mut out: BTreeSet<_> = self
+            .workers
+            .iter()
+            .filter(|(id, w)| w.shape.job == job && self.is_detached(**id))
+            .map(|(id, _)| *id)
+            .collect();
         loop {
-            let more: Vec<_> =
-                self.leases.values().filter(|l| out.contains(&l.client) && !out.contains(&l.worker)).map(|l| l.worker).collect();
+            let more: Vec<_> = self
+                .leases
+                .values()
+                .filter(|l| out.contains(&l.client) && !out.contains(&l.worker))
+                .map(|l| l.worker)
+                .collect();
             if more.is_empty() {
                 return out;
             }

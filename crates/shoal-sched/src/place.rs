@@ -13,8 +13,8 @@ pub(crate) struct Cand {
     pub turn: u64,
     /// Units still to be served.
     pub left: u32,
-    /// Units that a starting worker is meant for.
-    pub promised: usize,
+    /// Leases that it has or is about to have.
+    pub leases: usize,
 }
 
 /// The picture.
@@ -24,7 +24,8 @@ pub(crate) struct Walk {
     /// The same, as it will be when all recalled leases are back.
     pub soon: Pool,
     pub cands: Vec<Cand>,
-    pub turns: BTreeMap<JobId, u64>,
+    /// Of each job: leases that it has or is about to have, and its turn.
+    pub jobs: BTreeMap<JobId, (usize, u64)>,
     /// Starts that are meant for somebody.
     pub claimed: BTreeSet<u64>,
     /// When time alone may change the outcome.
@@ -41,27 +42,29 @@ impl Walk {
         let cands = sched.waiting.iter().map(|asker| {
             let e = &sched.entries[asker];
             let (job, left) = (e.shape.job, e.outstanding());
-            Cand { asker: *asker, job, depth: e.depth, turn: e.turn, left, promised: 0 }
+            Cand { asker: *asker, job, depth: e.depth, turn: e.turn, left, leases: e.leases }
         });
-        let turns = sched.jobs.iter().map(|(job, state)| (*job, state.turn)).collect();
+        let jobs = sched.jobs.iter().map(|(job, state)| (*job, (state.leases, state.turn))).collect();
         let pool = sched.pool.clone();
-        Self { pool, soon, cands: cands.collect(), turns, claimed: BTreeSet::new(), look_again: None }
+        Self { pool, soon, cands: cands.collect(), jobs, claimed: BTreeSet::new(), look_again: None }
     }
 
     /// Who is next (SCHED-3): its place in `cands`.
     pub fn next(&self) -> Option<usize> {
-        let job_turn = |c: &Cand| (self.turns.get(&c.job).copied().unwrap_or(0), c.job);
-        let key = |c: &Cand| (job_turn(c), std::cmp::Reverse(c.depth), c.turn);
+        let of_job = |c: &Cand| (self.jobs.get(&c.job).copied().unwrap_or_default(), c.job);
+        let key = |c: &Cand| (of_job(c), std::cmp::Reverse(c.depth), c.leases, c.turn);
         (0..self.cands.len()).min_by_key(|i| key(&self.cands[*i]))
     }
 
     /// `cands[i]` got one unit: it and its job go to the end of the line.
-    pub fn served(&mut self, i: usize, turn: u64, promised: bool) {
+    pub fn served(&mut self, i: usize, turn: u64) {
         let cand = &mut self.cands[i];
+        let lease = usize::from(matches!(cand.asker, Asker::Lease(..)));
         cand.turn = turn;
         cand.left -= 1;
-        cand.promised += usize::from(promised);
-        self.turns.insert(cand.job, turn);
+        cand.leases += lease;
+        let job = self.jobs.entry(cand.job).or_default();
+        *job = (job.0 + lease, turn);
         if cand.left == 0 {
             self.cands.swap_remove(i);
         }

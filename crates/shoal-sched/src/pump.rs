@@ -34,11 +34,11 @@ impl Sched {
             match self.attempt(now, &mut walk, asker, out) {
                 Outcome::Granted => {
                     local = local.max(self.last_turn) + 1;
-                    walk.served(i, local, false);
+                    walk.served(i, local);
                 }
                 Outcome::Promised => {
                     local += 1;
-                    walk.served(i, local, true);
+                    walk.served(i, local);
                 }
                 Outcome::Short => {
                     self.fall_short(now, &mut walk, i, out);

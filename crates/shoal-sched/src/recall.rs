@@ -32,7 +32,11 @@ impl Sched {
     ) -> bool {
         let (mut soon, mut chosen, mut later) = (walk.soon.clone(), Vec::new(), None);
         while !soon.fits(need) {
-            let lacking: Vec<_> = soon.lacking(need).map(str::to_owned).collect();
+            let mut lacking: Vec<_> = soon.lacking(need).map(str::to_owned).collect();
+            if lacking.is_empty() {
+                // Enough in all, but in parts of several GPUs.
+                lacking.push("GPU".into());
+            }
             let found = self.victim(&walk.cands[i], unit, &chosen, &lacking);
             let Some((lease, ready)) = found else { return false };
             if ready > now {
@@ -80,12 +84,13 @@ impl Sched {
     /// shares, inside a job the deeper go first and equals have equal shares. Who has nothing may always ask.
     fn may_recall(&self, cand: &Cand, unit: usize, lease: &Lease, chosen: &[LeaseId]) -> bool {
         let more = |theirs: usize, mine: usize| mine == 0 || theirs > mine + 1;
-        let mine = self.entries[&cand.asker].leases + cand.promised + unit;
         if lease.job != cand.job {
             let of = |job| self.jobs.get(&job).map_or(0, |j: &crate::core::Job| j.leases);
             let taken = chosen.iter().filter(|id| self.leases[*id].job == lease.job).count();
-            return more(of(lease.job).saturating_sub(taken), of(cand.job) + cand.promised + unit);
+            let coming = cand.leases - self.entries[&cand.asker].leases;
+            return more(of(lease.job).saturating_sub(taken), of(cand.job) + coming + unit);
         }
+        let mine = cand.leases + unit;
         let own = matches!(cand.asker, Asker::Lease(c, k) if (c, k) == (lease.client, lease.key));
         let shallower = lease.depth < cand.depth;
         !own && (shallower || (lease.depth == cand.depth && more(self.leases_of(lease, chosen), mine)))

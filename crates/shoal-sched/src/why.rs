@@ -47,7 +47,9 @@ impl Sched {
         let total = &self.config.total;
         let missing = need.iter().filter(|(name, n)| total.get(name) < *n);
         let parts: Vec<_> = missing
-            .map(|(name, n)| format!("needs {} {name}, the node has {}", amount(name, n), amount(name, total.get(name))))
+            .map(|(name, n)| {
+                format!("needs {} {name}, the node has {}", amount(name, n), amount(name, total.get(name)))
+            })
             .collect();
         format!("no node can ever run it: {}", parts.join("; "))
     }

@@ -53,6 +53,10 @@ impl<'a> Io<'a> {
     }
 
     fn run(&mut self) {
+        // What came with the greeting's answer is in the reader already.
+        if !self.dispatch() {
+            return self.runtime.die();
+        }
         loop {
             if self.runtime.io_may_sleep() {
                 self.sleep();

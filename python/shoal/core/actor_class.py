@@ -81,7 +81,7 @@ class ActorClass:
         from shoal.core import _ffi
 
         if self._epoch != LIVE.epoch or not self._epoch:
-            self._prepare()
+            self._prepare(args, kwargs)
         if kwargs or not self._shape.low <= len(args) <= self._shape.high:
             self._shape.check(args, kwargs)
         return ActorHandle(_ffi.create_actor(self._spec, args, kwargs or None))
@@ -105,14 +105,15 @@ class ActorClass:
         """Not supported yet: graphs of calls."""
         raise ValueError("bind() is not supported yet")
 
-    def _prepare(self) -> None:
-        """Makes what creating an actor takes, once a session."""
+    def _prepare(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Makes what creating an actor takes, once a session, which a wrong call must not begin."""
         from shoal.runtime.session import ensure
 
         if self._options.get("get_if_exists") and "name" not in self._options:
             raise ValueError("get_if_exists=True needs a name")
-        ensure()
         self._look()
+        self._shape.check(args, kwargs)
+        ensure()
         self._spec = self._make_spec()
         self._epoch = LIVE.epoch
 

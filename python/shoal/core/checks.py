@@ -41,6 +41,14 @@ def amount(name: str, value: Any) -> float:
     return float(value)
 
 
+def gpu_amount(name: str, value: Any) -> float:
+    """A quantity of GPUs: a number from 0 to 1, or a whole number."""
+    quantity = amount(name, value)
+    if quantity > 1 and quantity != int(quantity):
+        raise wrong_value(name, "a number from 0 to 1 or a whole number", value)
+    return quantity
+
+
 def byte_count(name: str, value: Any) -> int:
     """A number of bytes > 0; a float counts when it is whole."""
     takes = "a whole number of bytes > 0"

@@ -1,7 +1,6 @@
 """Functions and classes as bytes that other processes load, addressed by content."""
 
 import pickle
-import threading
 import warnings
 import weakref
 from collections.abc import Callable
@@ -14,13 +13,6 @@ RetryTypes = tuple[type[BaseException], ...]
 
 _WARN_BYTES = 32 << 20
 _MAX_BYTES = 512 << 20
-
-
-class _State(threading.local):
-    exporting = False
-
-
-_STATE = _State()
 
 
 class Export:
@@ -47,23 +39,15 @@ def export(target: Any, extra: Any, name: str) -> Export:
     known = _loaded(target)
     if known is not None and known[0] == extra:
         return known[1]
-    _STATE.exporting = True
     try:
         blob = dumps((target, extra))
     except Exception as error:
         from shoal.core.unserializable import explain
 
         raise explain(error, target, name) from error
-    finally:
-        _STATE.exporting = False
     if len(blob) > _WARN_BYTES:
         _report_size(target, name, len(blob))
     return Export(blob)
-
-
-def exporting() -> bool:
-    """Whether this thread is pickling a function or class: references that it meets are held until the job ends."""
-    return _STATE.exporting
 
 
 def _loaded(target: Any) -> tuple[Any, Export] | None:

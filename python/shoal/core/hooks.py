@@ -26,10 +26,6 @@ class Hooks:
 
         return explain(exc, obj, where)
 
-    def exporting(self) -> bool:
-        """Whether this thread is pickling a function or class (OWN-5), not a value outside a call (OWN-4)."""
-        return export.exporting()
-
     def make_exception(self, kind: str, message: str, pickled: bytes, actor_id: bytes | None) -> BaseException:
         """The exception for an error that arrived; `kind` is a variant of `ErrorKind`, "GetTimeout", "NotConnected"."""
         return errors.make_exception(kind, message, pickled, actor_id)

@@ -24,7 +24,7 @@ def _later(name: str, takes: str, *harmless: object, default: str = "None", note
 _ENV = _yes("runtime_env", checks.runtime_env, "dict", "the parent's", "`env_vars` and a local `working_dir`")
 
 _COMMON = [
-    _yes("num_gpus", checks.amount, "number ≥ 0", "0", "more than 0 gives a task `max_calls=1`"),
+    _yes("num_gpus", checks.gpu_amount, "number ≤ 1, or int", "0", "more than 0 gives a task `max_calls=1`"),
     _yes("memory", checks.memory_amount, "bytes", "0", "reserved, not enforced"),
     _yes("resources", checks.custom_resources, "dict of numbers", "{}", "custom ones, to 1/10,000"),
     _yes("name", checks.text, "string", "the function's; none for an actor"),
@@ -82,7 +82,7 @@ _METHOD = [
 _INIT = [
     _yes("address", checks.any_text, "string", "None", 'None, "auto", "local" or `unix:PATH`'),
     _yes("num_cpus", checks.amount, "number ≥ 0", "min(affinity, cgroup quota)"),
-    _yes("num_gpus", checks.amount, "number ≥ 0", "those that are visible"),
+    _yes("num_gpus", checks.whole(0), "int ≥ 0", "those that are visible"),
     _yes("resources", checks.custom_resources, "dict of numbers", "{}"),
     _yes("object_store_memory", checks.byte_count, "bytes", "30 % of what is available"),
     _yes("namespace", checks.text, "string", "a random one"),

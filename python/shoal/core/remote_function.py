@@ -75,7 +75,7 @@ class RemoteFunction:
             TypeError: The arguments don't fit the function, or can't be serialized.
         """
         if self._epoch != LIVE.epoch or not self._epoch:
-            self._prepare()
+            self._prepare(args, kwargs)
         if kwargs or not self._low <= len(args) <= self._high:
             self._shape.check(args, kwargs)
         return self._template.submit(args, kwargs or None)
@@ -100,14 +100,17 @@ class RemoteFunction:
         """Not supported yet: graphs of calls."""
         raise ValueError("bind() is not supported yet")
 
-    def _prepare(self) -> None:
-        """Makes the template of this session."""
+    def _prepare(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Makes the template of this session, which a wrong call must not begin."""
         from shoal.core import _ffi
         from shoal.core.templates import template_arguments
         from shoal.runtime.session import ensure
 
-        ensure()
         self._look()
+        self._shape.check(args, kwargs)
+        if inspect.isgeneratorfunction(self._function):
+            raise ValueError(f"{self._name} is a generator function: num_returns='streaming' is not supported yet")
+        ensure()
         export = self._export()
         self._template = _ffi.Template(
             function_id=export.id,
@@ -120,8 +123,6 @@ class RemoteFunction:
         """The pickled function: made once a session, shared by the copies that `options()` makes."""
         from shoal.core.export import export
 
-        if inspect.isgeneratorfunction(self._function):
-            raise ValueError(f"{self._name} is a generator function: num_returns='streaming' is not supported yet")
         retry = self._options.get("retry_exceptions", False)
         retry_types = retry if isinstance(retry, tuple) else None
         epoch, made = self._exports.get(retry_types, (0, None))

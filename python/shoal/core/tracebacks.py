@@ -3,6 +3,8 @@
 import os
 import traceback
 
+from shoal.core.task_error import RayTaskError
+
 _HOME = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 
 
@@ -20,7 +22,7 @@ def text_of(exc: BaseException) -> str:
     """The traceback of `exc` and its causes, without shoal's own frames and without the final newline."""
     try:
         report = traceback.TracebackException.from_exception(exc, capture_locals=False)
-        _fold(report, set())
+        _fold(report, exc, set())
         return "".join(report.format()).rstrip("\n")
     except Exception as error:
         # The user's own `__str__`, `__repr__` or `__getattr__` may raise anything.
@@ -32,11 +34,17 @@ def is_own(filename: str) -> bool:
     return filename.startswith(_HOME)
 
 
-def _fold(report: traceback.TracebackException, seen: set[int]) -> None:
+def _fold(report: traceback.TracebackException, exc: BaseException, seen: set[int]) -> None:
     if id(report) in seen:
         return
     seen.add(id(report))
     report.stack = traceback.StackSummary.from_list([frame for frame in report.stack if not is_own(frame.filename)])
-    for other in (report.__cause__, report.__context__, *(report.exceptions or ())):
-        if other is not None:
-            _fold(other, seen)
+    if isinstance(exc, RayTaskError):
+        # Its text has the whole remote chain already.
+        report.__cause__ = report.__context__ = None
+    for other, inner in ((report.__cause__, exc.__cause__), (report.__context__, exc.__context__)):
+        if other is not None and inner is not None:
+            _fold(other, inner, seen)
+    if isinstance(exc, BaseExceptionGroup):
+        for member, inner in zip(report.exceptions or (), exc.exceptions, strict=False):
+            _fold(member, inner, seen)

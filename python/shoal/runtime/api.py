@@ -47,14 +47,14 @@ def get(refs: Any, *, timeout: float | None = None, copy: bool = False) -> Any:
         >>> shoal.get(shoal.put("x"))
         'x'
     """
-    if not LIVE.epoch:
-        ensure()
     if timeout is not None:
         timeout = _seconds("get", timeout)
     if type(refs) is not _ObjectRef:
         _check_list(refs)
         if not refs:
             return []
+    if not LIVE.epoch:
+        ensure()
     if LIVE.async_thread and LIVE.async_thread == threading.get_ident():
         _warn_blocking()
     return _ffi.get(refs, timeout, copy)
@@ -157,13 +157,13 @@ def wait(
             raise TypeError(f"wait() takes a list of ObjectRefs, and this one has a {kind.__name__!r} in it")
     if timeout is not None:
         timeout = _seconds("wait", timeout)
-    if not LIVE.epoch:
-        ensure()
     if not refs:
         return [], []
     if len(set(refs)) != len(refs):
         raise ValueError("wait() takes a list of different ObjectRefs, and this one has one twice")
     _check_count(num_returns, len(refs))
+    if not LIVE.epoch:
+        ensure()
     return _ffi.wait(refs, num_returns, timeout, bool(fetch_local))
 
 

@@ -24,13 +24,13 @@ def node_config(options: Mapping[str, Any], *, owned: bool) -> dict[str, Any]:
     if store < _MIN_ARENA:
         raise ValueError(f"object_store_memory takes at least {_MIN_ARENA} bytes (64 MiB), not {store}")
     gpus = machine.gpu_ids()
-    count = options.get("num_gpus", float(len(gpus)))
+    count = int(options.get("num_gpus", len(gpus)))
     if count > len(gpus) and gpus:
-        raise ValueError(f"num_gpus={count:g} is more than the {len(gpus)} GPUs that are visible ({', '.join(gpus)})")
+        raise ValueError(f"num_gpus={count} is more than the {len(gpus)} GPUs that are visible ({', '.join(gpus)})")
     return {
         "num_cpus": options.get("num_cpus", machine.cpus()),
         "num_gpus": count,
-        "gpu_ids": gpus or [str(number) for number in range(int(count))],
+        "gpu_ids": gpus or [str(number) for number in range(count)],
         "resources": dict(options.get("resources", {})),
         "object_store_memory": store,
         "memory": options.get("_memory") or max(0, available - store),

@@ -83,7 +83,7 @@ def start_persistent(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def read_current() -> dict[str, Any] | None:
-    """This user's running instance of `shoal start` (`address`, `pid`, `start_time`, `session_dir`), if there is one."""
+    """This user's running instance of `shoal start`, if there is one: `address`, `pid`, `start_time`, `session_dir`."""
     try:
         with open(_current_path()) as file:
             record: dict[str, Any] = json.load(file)
@@ -232,7 +232,7 @@ def _spawn(session: str, sock: socket.socket, config: Mapping[str, Any]) -> None
 def _signals() -> set[int]:
     import signal
 
-    return set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}
+    return {int(number) for number in signal.valid_signals()} - {signal.SIGKILL, signal.SIGSTOP}
 
 
 def _await_first_byte(sock: socket.socket, session: str) -> None:

@@ -7,7 +7,7 @@ import sys
 from types import FrameType
 
 # The zygote imports this module, so that its children need not import any of these.
-from shoal.core import _ffi, decorators  # noqa: F401
+from shoal.core import _ffi, actor_class, decorators, option_table, templates  # noqa: F401
 from shoal.core.hooks import HOOKS
 from shoal.core.live import LIVE
 from shoal.core.runtime_env import decode

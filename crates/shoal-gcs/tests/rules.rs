@@ -1,0 +1,207 @@
+//! One test a rule of the directory.
+mod support;
+use shoal_gcs::{Event, Order};
+use shoal_proto::control::Response;
+use shoal_types::{ActorSpec, ErrorKind, JobId, RefWire};
+use support::*;
+
+#[test]
+fn an_actor_goes_up_step_by_step() {
+    let mut w = World::new();
+    assert_eq!(w.register(1, spec(1, "")), Response::Registered(Ok(())));
+    assert_eq!(w.state(1), "PENDING");
+    assert!(w.args(1).contains(&Order::WantWorker { actor: actor(1), job: JobId(1) }));
+    let orders = w.assign(1, 20);
+    assert!(matches!(&orders[..], [Order::Become { args, incarnation: 0, .. }] if args == &[5]));
+    assert_eq!(w.state(1), "PENDING");
+    w.started(1, 20, 0, None);
+    assert_eq!((w.state(1), w.heard(1, 1).up), ("ALIVE", vec![0]));
+}
+
+#[test]
+fn a_name_is_one_living_actor_s() {
+    let mut w = World::new();
+    w.up(spec(1, "n"), 20);
+    let Response::Registered(Err(taken)) = w.register(2, spec(2, "n")) else { panic!("the name is taken") };
+    assert_eq!(taken.by.id, actor(1));
+    assert_eq!(w.register(2, ActorSpec { namespace: "other".into(), ..spec(3, "n") }), Response::Registered(Ok(())));
+    w.lose(20, crash());
+    assert_eq!(w.register(2, spec(4, "n")), Response::Registered(Ok(())));
+    let ask = w.ask(9);
+    w.go(Event::NameAsked { ask, name: "n".into(), namespace: "ns".into() });
+    assert!(matches!(w.answer(ask), Response::Actor(Some(s)) if s.id == actor(4)));
+    let ask = w.ask(9);
+    w.go(Event::NamesAsked(ask));
+    let names = vec![("ns".into(), "n".into()), ("other".into(), "n".into())];
+    assert_eq!(w.answer(ask), Response::NamedActors(names));
+}
+
+#[test]
+fn a_constructor_s_error_is_the_cause_and_its_text_and_pickle_travel() {
+    let mut w = World::new();
+    w.register(1, spec(1, ""));
+    w.args(1);
+    w.assign(1, 20);
+    w.started(1, 20, 0, Some(raised("ValueError: no")));
+    let error = w.heard(1, 1).dead.expect("its creator is told");
+    assert_eq!((error.kind, error.pickled, error.actor), (ErrorKind::ActorDied, vec![9], Some(actor(1))));
+    assert!(error.message.contains("constructor raised") && error.message.contains("ValueError: no"));
+    assert_eq!(w.killed, [client(20)]);
+}
+
+#[test]
+fn a_failed_argument_kills_it_before_it_lived() {
+    let mut w = World::new();
+    w.register(1, spec(1, ""));
+    w.go(Event::ArgsReady { actor: actor(1), args: vec![], error: Some(raised("KeyError: k")) });
+    assert!(w.cause(1).contains("an argument of its constructor failed: KeyError: k"));
+    assert!(w.wanted.is_empty());
+}
+
+#[test]
+fn it_is_restarted_as_often_as_allowed_with_its_arguments() {
+    let mut w = World::new();
+    w.up(ActorSpec { max_restarts: 1, ..spec(1, "") }, 20);
+    let orders = w.lose(20, crash());
+    assert!(matches!(&orders[0], Order::TellRestarting { incarnation: 0, error, .. }
+        if error.kind == ErrorKind::ActorUnavailable && error.message.contains("SIGKILL")));
+    assert_eq!(w.state(1), "RESTARTING");
+    let orders = w.assign(1, 21);
+    assert!(matches!(&orders[..], [Order::Become { args, incarnation: 1, .. }] if args == &[5]));
+    w.started(1, 21, 0, None);
+    assert_eq!(w.state(1), "RESTARTING", "an older life says nothing");
+    w.started(1, 21, 1, None);
+    assert_eq!(w.heard(1, 1).up, [0, 1]);
+    w.lose(21, crash());
+    assert_eq!(w.state(1), "DEAD");
+    assert!(w.cause(1).contains("actor Probe died: worker process 7 was killed by signal 9"));
+}
+
+#[test]
+fn minus_one_is_without_limit() {
+    let mut w = World::new();
+    w.up(ActorSpec { max_restarts: -1, ..spec(1, "") }, 20);
+    for life in 1..50u8 {
+        w.lose(19 + life, crash());
+        w.assign(1, 20 + life);
+        w.started(1, 20 + life, u32::from(life), None);
+    }
+    assert_eq!((w.state(1), w.heard(1, 1).up.len()), ("ALIVE", 50));
+}
+
+#[test]
+fn a_kill_is_for_good_or_for_this_life() {
+    let mut w = World::new();
+    w.up(ActorSpec { max_restarts: 1, ..spec(1, "") }, 20);
+    let ask = w.ask(1);
+    w.go(Event::Kill { ask, actor: actor(1), no_restart: false });
+    assert_eq!((w.answer(ask), w.state(1)), (Response::Done, "ALIVE"));
+    assert_eq!(w.killed, [client(20)]);
+    w.lose(20, crash());
+    assert_eq!(w.state(1), "RESTARTING");
+    let ask = w.ask(1);
+    w.go(Event::Kill { ask, actor: actor(1), no_restart: true });
+    assert_eq!((w.state(1), w.wanted.len()), ("DEAD", 0));
+    assert!(w.heard(1, 1).dead.is_some());
+}
+
+#[test]
+fn without_handles_it_ends_unless_named_or_detached() {
+    let mut w = World::new();
+    w.up(spec(1, ""), 20);
+    w.up(spec(2, "named"), 21);
+    w.up(ActorSpec { detached: true, ..spec(3, "") }, 22);
+    w.register(1, spec(4, ""));
+    for n in 1..5 {
+        w.go(Event::OutOfScope(actor(n)));
+    }
+    assert_eq!(w.ended, [client(20)]);
+    w.lose(20, goodbye());
+    assert!(w.cause(1).contains("every handle of it is gone"));
+    w.args(4);
+    w.assign(4, 23);
+    w.started(4, 23, 0, None);
+    assert_eq!(w.ended, [client(20), client(23)], "one that was not up yet ends when it is");
+}
+
+#[test]
+fn an_actor_that_wishes_to_end_is_not_restarted() {
+    let mut w = World::new();
+    w.up(ActorSpec { max_restarts: -1, ..spec(1, "") }, 20);
+    w.go(Event::ExitWished { worker: client(20), actor: actor(1), reason: "exit_actor() was called".into() });
+    assert_eq!(w.state(1), "ALIVE");
+    w.lose(20, goodbye());
+    assert!(w.state(1) == "DEAD" && w.cause(1).contains("exit_actor() was called"));
+}
+
+#[test]
+fn a_crashed_creator_takes_its_actors_a_clean_one_does_not() {
+    let mut w = World::new();
+    w.up(spec(1, ""), 20);
+    w.up(ActorSpec { detached: true, ..spec(2, "d") }, 21);
+    let orders = w.lose(1, crash());
+    assert!(orders.contains(&Order::Kill { worker: client(20), why: w.cause(1) }));
+    assert!(w.cause(1).contains(&format!("its creator, process {}, died", client(1))));
+    assert_eq!(w.state(2), "ALIVE");
+    let mut w = World::new();
+    w.up(spec(1, ""), 20);
+    w.lose(1, goodbye());
+    assert_eq!(w.state(1), "ALIVE");
+    w.go(Event::JobEnded { job: JobId(1), exit: goodbye() });
+    assert_eq!(w.state(1), "DEAD");
+}
+
+#[test]
+fn a_late_watcher_hears_what_is_so() {
+    let mut w = World::new();
+    w.register(1, spec(1, ""));
+    w.go(Event::Watch { actor: actor(1), client: client(5) });
+    assert!(w.heard(5, 1).up.is_empty());
+    w.args(1);
+    w.assign(1, 20);
+    w.started(1, 20, 0, None);
+    w.go(Event::Watch { actor: actor(1), client: client(6) });
+    w.go(Event::Watch { actor: actor(1), client: client(6) });
+    assert_eq!((w.heard(5, 1).up, w.heard(6, 1).up), (vec![0], vec![0]));
+    w.lose(20, crash());
+    w.go(Event::Watch { actor: actor(1), client: client(7) });
+    assert!([5, 6, 7].iter().all(|who| w.heard(*who, 1).dead.is_some()));
+    w.go(Event::Watch { actor: actor(99), client: client(7) });
+    assert!(w.heard(7, 99).dead.unwrap().message.contains("not known here"));
+}
+
+#[test]
+fn only_its_creator_is_told_which_refs_it_keeps() {
+    let mut w = World::new();
+    w.register(1, spec(1, ""));
+    w.go(Event::Watch { actor: actor(1), client: client(5) });
+    w.args(1);
+    w.assign(1, 20);
+    let kept: Vec<RefWire> = vec![spec(1, "").handle];
+    let orders = w.go(Event::Started {
+        worker: client(20),
+        actor: actor(1),
+        incarnation: 0,
+        error: None,
+        kept: kept.clone(),
+    });
+    let told = |who| {
+        orders.iter().find_map(|o| match o {
+            Order::TellUp { client: c, kept, .. } if *c == client(who) => Some(kept.clone()),
+            _ => None,
+        })
+    };
+    assert_eq!((told(1), told(5)), (Some(kept), Some(vec![])));
+}
+
+#[test]
+fn an_answer_that_depends_on_a_write_waits_for_it() {
+    let mut gcs = shoal_gcs::Gcs::new();
+    let mut out = Vec::new();
+    let ask = shoal_gcs::Ask { client: client(1), req: 1 };
+    gcs.handle(Event::Register { ask, job: JobId(1), spec: Box::new(spec(1, "")) }, &mut out);
+    let [Order::Store { write, .. }] = out[..] else { panic!("only the write: {out:?}") };
+    out.clear();
+    gcs.handle(Event::Stored(write), &mut out);
+    assert_eq!(out, [Order::Answer { ask, body: Response::Registered(Ok(())) }]);
+}

@@ -1,0 +1,240 @@
+//! Actor calls: a test for each rule of the actors' part of `docs/design/task.md`.
+mod world;
+use shoal_owner::{Event, Order};
+use shoal_proto::peer::PeerMsg;
+use shoal_types::{ErrorKind, RefWire, Value};
+use world::*;
+
+const A: u8 = 7;
+
+fn up(incarnation: u32, at: u8) -> Event {
+    let (lane, worker) = (lane(at), address(at));
+    Event::ActorUp { actor: actor(A), incarnation, lane, worker, kept: vec![] }
+}
+
+fn restarting(incarnation: u32, taken: &[u64]) -> Event {
+    let taken = taken.iter().map(|t| task(*t)).collect();
+    Event::ActorRestarting { actor: actor(A), incarnation, error: error(ErrorKind::WorkerCrashed), taken }
+}
+
+fn dead() -> Event {
+    Event::ActorDead { actor: actor(A), error: error(ErrorKind::ActorDied) }
+}
+
+fn kind(w: &World, n: u64) -> Option<ErrorKind> {
+    match w.owner.value(&object(n)) {
+        Some(Value::Error(e)) => Some(e.kind),
+        _ => None,
+    }
+}
+
+/// A world with the actor up at worker 20.
+fn with_actor() -> World {
+    let mut w = World::default();
+    w.on(Event::ActorKnown { actor: actor(A), unordered: false }, &[Order::WatchActor(actor(A))]);
+    w.quiet(up(0, 20));
+    w
+}
+
+fn submit_one(n: u64) -> Event {
+    submit_call(&call(n, A, None, &[]))
+}
+
+#[test]
+fn calls_wait_for_the_actor_and_go_in_order() {
+    let mut w = World::default();
+    w.on(submit_one(1), &[Order::WatchActor(actor(A))]);
+    w.quiet(submit_one(2));
+    w.quiet(Event::ActorKnown { actor: actor(A), unordered: false });
+    assert_eq!(w.owner.pending_calls(&actor(A)), 2);
+    w.on(up(0, 20), &[push(20, 1, 0), push(20, 2, 0)]);
+    w.on(submit_one(3), &[push(20, 3, 0)]);
+    w.on(reply(1, 0, 20, vec![inline(&[])]), &[ready(1)]);
+    assert_eq!(w.owner.pending_calls(&actor(A)), 2);
+    assert_eq!(w.owner.call(&task(2)).unwrap().actor, actor(A));
+}
+
+#[test]
+fn a_call_that_waits_holds_up_later_ones_of_an_ordered_actor() {
+    let mut w = with_actor();
+    w.warm(10);
+    w.feed(submit(&spec(1, &[], &[])));
+    w.quiet(submit_call(&call(2, A, None, &[mine(1)])));
+    w.quiet(submit_one(3));
+    w.on(reply(1, 0, 10, vec![inline(&[])]), &[ready(1), push(20, 2, 0), push(20, 3, 0)]);
+}
+
+#[test]
+fn a_call_that_fails_or_is_cancelled_has_had_its_turn() {
+    let mut w = with_actor();
+    w.warm(10);
+    w.feed(submit(&spec(1, &[], &[])));
+    w.quiet(submit_call(&call(2, A, None, &[mine(1)])));
+    w.quiet(submit_call(&call(3, A, None, &[mine(1)])));
+    w.quiet(submit_one(4));
+    w.on(Event::Cancelled { id: object(2), force: false, recursive: true }, &[ready(2)]);
+    w.on(reply(1, 0, 10, vec![failed(ErrorKind::Task)]), &[ready(1), ready(3), push(20, 4, 0)]);
+    assert_eq!((kind(&w, 2), kind(&w, 3)), (Some(ErrorKind::Cancelled), Some(ErrorKind::Task)));
+}
+
+#[test]
+fn calls_of_an_unordered_actor_go_when_they_are_ready() {
+    let mut w = World::default();
+    w.feed(Event::ActorKnown { actor: actor(A), unordered: true });
+    w.quiet(up(0, 20));
+    w.warm(10);
+    w.feed(submit(&spec(1, &[], &[])));
+    w.quiet(submit_call(&call(2, A, None, &[mine(1)])));
+    w.on(submit_one(3), &[push(20, 3, 0)]);
+    w.on(reply(1, 0, 10, vec![inline(&[])]), &[ready(1), push(20, 2, 0)]);
+}
+
+#[test]
+fn a_pending_call_holds_its_actors_handle() {
+    let mut w = World::default();
+    let handle = RefWire { id: handle_of(50), owner: address(ME) };
+    let created =
+        Event::ActorCreated { actor: actor(A), handle: handle.id, deps: vec![], refs: vec![], unordered: false };
+    w.on(created, &[Order::StartActor { actor: actor(A), error: None }]);
+    w.quiet(submit_call(&call(1, A, Some(handle), &[])));
+    w.drop_ref(&handle, &[]);
+    w.on(up(0, 20), &[push(20, 1, 0)]);
+    w.on(reply(1, 0, 20, vec![inline(&[])]), &[ready(1), Order::ActorOutOfScope(actor(A))]);
+}
+
+#[test]
+fn a_constructor_waits_for_its_arguments_and_they_live_as_long_as_the_actor() {
+    let mut w = World::default();
+    w.warm(10);
+    let (kept, nested) = (w.put(2, stored(2, &[])), w.put(3, stored(3, &[])));
+    w.feed(submit(&spec(1, &[], &[])));
+    let (handle, deps, refs) = (handle_of(50), vec![mine(1)], vec![kept, nested]);
+    w.quiet(Event::ActorCreated { actor: actor(A), handle, deps, refs, unordered: false });
+    w.quiet(Event::RefsDropped(vec![object(1), object(2), object(3)]));
+    let start = Order::StartActor { actor: actor(A), error: None };
+    w.on(reply(1, 0, 10, vec![stored(1, &[])]), &[ready(1), start]);
+    let (lane, worker) = (lane(20), address(20));
+    let mut with_kept = up(0, 20);
+    if let Event::ActorUp { kept: k, .. } = &mut with_kept {
+        k.push(kept);
+    }
+    let _ = (lane, worker);
+    w.quiet(with_kept);
+    assert_eq!(w.state(&kept).unwrap().holders, [(address(20).worker, 1)]);
+    let free = |n| Order::Free { id: object(n), loc: loc(n) };
+    w.on(dead(), &[free(1), free(3)]);
+    w.on(lost(20, &[]), &[free(2)]);
+}
+
+#[test]
+fn a_constructor_with_a_failed_argument_is_told_so() {
+    let mut w = World::default();
+    w.warm(10);
+    w.feed(submit(&spec(1, &[], &[])));
+    let deps = vec![mine(1), mine(1)];
+    w.quiet(Event::ActorCreated { actor: actor(A), handle: handle_of(50), deps, refs: vec![], unordered: false });
+    let start = Order::StartActor { actor: actor(A), error: Some(error(ErrorKind::Task)) };
+    w.on(reply(1, 0, 10, vec![failed(ErrorKind::Task)]), &[ready(1), start]);
+    w.quiet(dead());
+}
+
+#[test]
+fn a_restart_replays_what_may_be_tried_again_and_fails_the_rest_first() {
+    let mut w = with_actor();
+    for n in 1..=4 {
+        let mut c = call(n, A, None, &[]);
+        c.max_retries = i32::from(n == 2);
+        w.on(submit_call(&c), &[push(20, n, 0)]);
+    }
+    w.on(reply(1, 0, 20, vec![inline(&[])]), &[ready(1)]);
+    w.on(restarting(0, &[2, 3]), &[ready(3)]);
+    assert_eq!(kind(&w, 3), Some(ErrorKind::ActorUnavailable));
+    w.quiet(lost(20, &[2, 3]));
+    w.quiet(submit_one(5));
+    // Old order, also for the one that had begun; only its retry is spent.
+    w.on(up(1, 21), &[push(21, 2, 1), push(21, 4, 1), push(21, 5, 0)]);
+    w.on(restarting(1, &[2]), &[ready(2)]);
+}
+
+#[test]
+fn the_two_news_of_one_end_count_once_in_either_order() {
+    for first_lost in [true, false] {
+        let mut w = with_actor();
+        let mut c = call(1, A, None, &[]);
+        c.max_retries = 1;
+        w.feed(submit_call(&c));
+        if first_lost {
+            w.quiet(lost(20, &[1]));
+            w.quiet(restarting(0, &[]));
+        } else {
+            w.quiet(restarting(0, &[1]));
+            w.quiet(lost(20, &[1]));
+        }
+        w.on(up(1, 21), &[push(21, 1, 1)]);
+        w.on(reply(1, 1, 21, vec![inline(&[])]), &[ready(1)]);
+    }
+}
+
+#[test]
+fn nothing_fails_before_it_is_known_whether_the_actor_is_dead() {
+    let mut w = with_actor();
+    w.feed(submit_one(1));
+    w.quiet(lost(20, &[1]));
+    w.on(dead(), &[ready(1)]);
+    assert_eq!(kind(&w, 1), Some(ErrorKind::ActorDied));
+}
+
+#[test]
+fn a_dead_actor_fails_everything_now_and_later() {
+    let mut w = with_actor();
+    w.warm(10);
+    w.feed(submit_one(1));
+    w.feed(submit(&spec(2, &[], &[])));
+    w.feed(submit_call(&call(3, A, None, &[mine(2)])));
+    w.on(dead(), &[ready(1), ready(3)]);
+    assert_eq!(w.owner.actor_error(&actor(A)), Some(&error(ErrorKind::ActorDied)));
+    w.on(submit_one(4), &[ready(4)]);
+    w.quiet(dead());
+    w.quiet(up(3, 22));
+    assert_eq!(w.owner.pending_calls(&actor(A)), 0);
+}
+
+#[test]
+fn news_of_an_old_life_is_ignored() {
+    let mut w = with_actor();
+    w.quiet(restarting(0, &[]));
+    w.quiet(up(1, 21));
+    w.on(submit_one(1), &[push(21, 1, 0)]);
+    w.quiet(up(0, 20));
+    w.quiet(restarting(0, &[1]));
+    w.quiet(lost(20, &[1]));
+    w.on(submit_one(2), &[push(21, 2, 0)]);
+    w.on(reply(1, 0, 21, vec![inline(&[])]), &[ready(1)]);
+}
+
+#[test]
+fn an_exception_of_a_call_is_tried_again_when_asked() {
+    let mut w = with_actor();
+    let mut c = call(1, A, None, &[]);
+    (c.max_retries, c.retry_exceptions) = (1, true);
+    w.feed(submit_call(&c));
+    w.on(retryable(1, 0, 20), &[push(20, 1, 1)]);
+    w.on(retryable(1, 1, 20), &[ready(1)]);
+}
+
+#[test]
+fn a_running_call_is_cancelled_at_once_and_interrupted() {
+    let mut w = with_actor();
+    let arg = w.put(9, stored(9, &[]));
+    w.feed(submit_call(&call(1, A, None, &[arg])));
+    w.drop_ref(&arg, &[]);
+    w.on(Event::Cancelled { id: object(1), force: false, recursive: false }, &[withdraw(20, 1)]);
+    let interrupt = send(20, 1, PeerMsg::CancelTask { task: task(1), recursive: false });
+    w.on(withdrawn(1, false), &[ready(1), interrupt]);
+    assert_eq!(w.owner.pending_calls(&actor(A)), 0);
+    w.on(reply(1, 0, 20, vec![failed(ErrorKind::Task)]), &[Order::Free { id: object(9), loc: loc(9) }]);
+    w.feed(submit_one(2));
+    w.feed(Event::Cancelled { id: object(2), force: false, recursive: false });
+    w.on(withdrawn(2, true), &[ready(2)]);
+    assert!(kind(&w, 2) == Some(ErrorKind::Cancelled) && kind(&w, 1) == Some(ErrorKind::Cancelled));
+}

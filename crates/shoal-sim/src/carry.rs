@@ -1,0 +1,101 @@
+//! Carries out what the cores order, as `shoal-worker` does.
+use crate::{
+    process::{Pid, Request, ends_of, pid_of},
+    world::{Relayed, World},
+};
+use shoal_owner::{Event, Order};
+use shoal_types::{Args, LaneId, RefWire, TaskId};
+use std::collections::VecDeque;
+
+impl World {
+    /// Hands an event to a process and carries out what comes of it.
+    pub(crate) fn feed(&mut self, pid: Pid, event: Event) {
+        let mut orders: VecDeque<Order> = self.handle(pid, event).into();
+        while let Some(order) = orders.pop_front() {
+            if let Some(event) = self.carry_out(pid, order) {
+                orders.extend(self.handle(pid, event));
+            }
+        }
+    }
+
+    fn handle(&mut self, pid: Pid, event: Event) -> Vec<Order> {
+        let process = &mut self.processes[pid];
+        assert!(process.alive, "SIM-2: {pid} is dead and got {event:?}");
+        let mut orders = Vec::new();
+        let recorded = self.options.record.then(|| (self.now, event.clone()));
+        process.owner.handle(self.now, event, &mut orders);
+        if let Some(recorded) = recorded {
+            process.trace.events.push(recorded);
+            process.trace.orders.push(orders.clone());
+        }
+        process.owner.sanity_check();
+        orders
+    }
+
+    fn carry_out(&mut self, pid: Pid, order: Order) -> Option<Event> {
+        match order {
+            Order::Push { lane, task, attempt } => self.push(pid, lane, task, attempt),
+            Order::Withdraw { lane, task } => return Some(self.withdraw(lane, task)),
+            Order::Send { to, seq, msg } => {
+                let to = pid_of(&to.worker);
+                if self.processes[to].alive {
+                    self.relay.entry((pid, to)).or_default().push_back(Relayed::Message(seq, msg));
+                }
+            }
+            Order::Free { id, loc } => self.audit.freed(pid, &id, &loc),
+            Order::Reply { kept, .. } => self.processes[pid].kept = kept,
+            Order::Demand { key, want, seen, .. } => self.daemon.demand(pid, key, want, seen),
+            Order::ReturnLease(lease) => self.return_lease(pid, lease),
+            Order::WatchActor(actor) => self.watch_actor(pid, actor),
+            Order::StartActor { actor, error } => self.start_actor(pid, actor, error),
+            Order::ActorOutOfScope(actor) => self.actor_out_of_scope(actor),
+            Order::KillWorker(worker) => {
+                let worker = pid_of(&worker);
+                if self.processes[worker].alive {
+                    self.kill(worker, false);
+                }
+            }
+            Order::Ready(_) => {}
+        }
+        None
+    }
+
+    fn push(&mut self, pid: Pid, lane: LaneId, task: TaskId, attempt: u16) {
+        let owner = &self.processes[pid].owner;
+        let (num_returns, retry_exceptions, args, actor) = match (owner.task(&task), owner.call(&task)) {
+            (Some(t), _) => (t.num_returns, t.retry_exceptions, &t.args, None),
+            (None, Some(c)) => (c.num_returns, c.retry_exceptions, &c.args, Some(c.actor)),
+            (None, None) => panic!("TASK-1: {task} is pushed and not known"),
+        };
+        let refs = self.resolved(pid, args);
+        let (caller, worker) = ends_of(lane);
+        assert_eq!(caller, pid, "LEASE-2: a lane of another process");
+        if self.processes[worker].alive {
+            let taken = false;
+            let request = Request { task, attempt, num_returns, retry_exceptions, refs, actor, taken };
+            self.lanes.entry((caller, worker)).or_default().requests.push_back(request);
+        }
+    }
+
+    /// The refs of a request: nested ones, then those inside the values of its dependencies.
+    pub(crate) fn resolved(&self, pid: Pid, args: &Args) -> Vec<RefWire> {
+        let mut refs = args.refs.clone();
+        for index in 0..args.deps.len() as u32 {
+            let (id, value) = self.processes[pid].owner.dep_value(args, index);
+            assert!(!matches!(value, shoal_types::Value::Error(_)), "TASK-2: {id} is an error");
+            refs.extend_from_slice(value.refs());
+        }
+        refs
+    }
+
+    fn withdraw(&mut self, lane: LaneId, task: TaskId) -> Event {
+        let requests = self.lanes.get_mut(&ends_of(lane)).map(|l| &mut l.requests);
+        let at = requests.as_ref().map(|r| r.iter().position(|r| r.task == task && !r.taken));
+        let done = match (requests, at) {
+            (Some(requests), Some(Some(at))) => requests.remove(at).is_some(),
+            (Some(_), Some(None)) => false,
+            _ => true,
+        };
+        Event::Withdrawn { task, done }
+    }
+}

@@ -1,0 +1,281 @@
+//! A daemon of a page: leases, actors' lives, deaths. It does what `shoal-node` promises its clients, no more.
+use crate::{
+    process::{News, Pid, Role, Running},
+    world::{Relayed, World},
+};
+use shoal_owner::Event;
+use shoal_types::{ActorId, Args, ErrorKind, ErrorValue, LeaseId, ObjectId, RefWire, TaskId};
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Default)]
+struct Wish {
+    want: u32,
+    seen: u64,
+    granted: u64,
+}
+
+struct Actor {
+    creator: Pid,
+    handle: ObjectId,
+    unordered: bool,
+    restarts: u32,
+    /// Given by the creator until it starts.
+    args: Args,
+    /// As the daemon keeps them for each life.
+    refs: Option<Vec<RefWire>>,
+    worker: Option<Pid>,
+    up: bool,
+    incarnation: u32,
+    watchers: BTreeSet<Pid>,
+    told: BTreeSet<(Pid, u32)>,
+    dead: Option<ErrorValue>,
+    unwanted: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct Daemon {
+    wishes: BTreeMap<(Pid, u32), Wish>,
+    leases: BTreeMap<LeaseId, (Pid, Pid)>,
+    next_lease: u64,
+    actors: BTreeMap<ActorId, Actor>,
+    handles: BTreeMap<ObjectId, ActorId>,
+}
+
+impl Daemon {
+    pub fn demand(&mut self, pid: Pid, key: u32, want: u32, seen: u64) {
+        let wish = self.wishes.entry((pid, key)).or_default();
+        (wish.want, wish.seen) = (want, seen);
+    }
+
+    pub fn is_unordered(&self, id: &ActorId) -> bool {
+        self.actors[id].unordered
+    }
+
+    /// Number of the present life; 0 for unordered actors, whose calls may overtake each other.
+    pub fn life(&self, id: &ActorId) -> Option<u32> {
+        let actor = &self.actors[id];
+        (!actor.unordered).then_some(actor.incarnation)
+    }
+
+    pub fn of_handle(&self, handle: &ObjectId) -> (ActorId, bool) {
+        let id = self.handles[handle];
+        (id, self.actors[&id].unordered)
+    }
+
+    pub fn register(&mut self, id: ActorId, creator: Pid, handle: ObjectId, args: Args, (unordered, restarts): (bool, u32)) {
+        self.handles.insert(handle, id);
+        let actor = Actor {
+            creator,
+            handle,
+            unordered,
+            restarts,
+            args,
+            refs: None,
+            worker: None,
+            up: false,
+            incarnation: 0,
+            watchers: BTreeSet::from([creator]),
+            told: BTreeSet::new(),
+            dead: None,
+            unwanted: false,
+        };
+        self.actors.insert(id, actor);
+    }
+
+    pub fn living_actors(&self) -> usize {
+        self.actors.values().filter(|a| a.dead.is_none()).count()
+    }
+
+    /// The life is up: who is told, with what the creator has to credit.
+    pub fn started(&mut self, (id, incarnation): (ActorId, u32), kept: Vec<RefWire>) -> Vec<(Pid, Vec<RefWire>)> {
+        let Some(actor) = self.actors.get_mut(&id).filter(|a| a.incarnation == incarnation) else { return Vec::new() };
+        actor.up = true;
+        let creator = actor.creator;
+        actor.told.extend(actor.watchers.iter().map(|w| (*w, incarnation)));
+        actor.watchers.iter().map(|w| (*w, if *w == creator { kept.clone() } else { Vec::new() })).collect()
+    }
+}
+
+impl World {
+    /// The daemon grants a lease or begins an actor's life. False when nothing can be done.
+    pub(crate) fn daemon_acts(&mut self) -> bool {
+        let live = |pid: &Pid| self.processes[*pid].alive;
+        let open = |w: &Wish| u64::from(w.want) > w.granted - w.seen;
+        let wishes: Vec<(Pid, u32)> =
+            self.daemon.wishes.iter().filter(|((p, _), w)| live(p) && open(w)).map(|(at, _)| *at).collect();
+        let waits = |a: &Actor| a.dead.is_none() && a.worker.is_none() && a.refs.is_some();
+        let actors: Vec<ActorId> = self.daemon.actors.iter().filter(|(_, a)| waits(a)).map(|(id, _)| *id).collect();
+        if !actors.is_empty() && (wishes.is_empty() || self.choices.one_in(2)) {
+            let actor = self.choices.pick(&actors).expect("not empty");
+            return self.begin_life(actor);
+        }
+        match self.choices.pick(&wishes) {
+            Some((pid, key)) => self.grant(pid, key),
+            None => false,
+        }
+    }
+
+    fn free_worker(&mut self, not: Pid) -> Option<Pid> {
+        let idle = |p: Pid| p != not && self.processes[p].role == Role::Free && self.processes[p].running.is_empty();
+        let free: Vec<Pid> = self.alive().into_iter().filter(|p| idle(*p)).collect();
+        self.choices.pick(&free).or_else(|| self.spawn())
+    }
+
+    fn grant(&mut self, pid: Pid, key: u32) -> bool {
+        let Some(worker) = self.free_worker(pid) else { return false };
+        self.daemon.next_lease += 1;
+        let lease = LeaseId(self.daemon.next_lease);
+        self.daemon.leases.insert(lease, (pid, worker));
+        self.daemon.wishes.entry((pid, key)).or_default().granted += 1;
+        self.processes[worker].role = Role::Leased(lease);
+        self.processes[pid].inbox.push_back(News::Granted { key, lease, worker });
+        true
+    }
+
+    pub(crate) fn return_lease(&mut self, pid: Pid, lease: LeaseId) {
+        if let Some((holder, worker)) = self.daemon.leases.remove(&lease) {
+            assert_eq!(holder, pid, "LEASE-5: {lease:?} is not its own");
+            let lane = self.lanes.get(&(holder, worker));
+            assert!(lane.is_none_or(|l| l.requests.is_empty()), "LEASE-5: {lease:?} is busy");
+            self.processes[worker].role = Role::Free;
+        }
+    }
+
+    pub(crate) fn recall_one(&mut self) {
+        let leases: Vec<(LeaseId, Pid)> = self.daemon.leases.iter().map(|(l, (p, _))| (*l, *p)).collect();
+        if let Some((lease, pid)) = self.choices.pick(&leases) {
+            self.processes[pid].inbox.push_back(News::Recalled(lease));
+        }
+    }
+
+    pub(crate) fn watch_actor(&mut self, pid: Pid, id: ActorId) {
+        let Some(actor) = self.daemon.actors.get_mut(&id) else { return };
+        if let Some(error) = &actor.dead {
+            let news = News::ActorDead { actor: id, worker: None, error: error.clone() };
+            self.processes[pid].inbox.push_back(news);
+            return;
+        }
+        actor.watchers.insert(pid);
+        let (incarnation, up) = (actor.incarnation, actor.up);
+        if let Some(worker) = actor.worker.filter(|_| up && actor.told.insert((pid, incarnation))) {
+            let news = News::ActorUp { actor: id, incarnation, worker, kept: Vec::new() };
+            self.processes[pid].inbox.push_back(news);
+        }
+    }
+
+    pub(crate) fn start_actor(&mut self, pid: Pid, id: ActorId, error: Option<ErrorValue>) {
+        let Some(actor) = self.daemon.actors.get(&id) else { return };
+        match error {
+            Some(error) => self.bury(id, error),
+            None => {
+                let refs = self.resolved(pid, &actor.args);
+                self.daemon.actors.get_mut(&id).expect("just seen").refs = Some(refs);
+                self.end_unwanted(id);
+            }
+        }
+    }
+
+    fn begin_life(&mut self, id: ActorId) -> bool {
+        let creator = self.daemon.actors[&id].creator;
+        let Some(worker) = self.free_worker(creator) else { return false };
+        let actor = self.daemon.actors.get_mut(&id).expect("just seen");
+        actor.worker = Some(worker);
+        let (args, life) = (actor.refs.clone().unwrap_or_default(), (id, actor.incarnation));
+        self.processes[worker].role = Role::Actor(id);
+        let task: TaskId = actor.handle.task;
+        let (caller, constructs) = (creator, Some(life));
+        let running =
+            Running { caller, task, attempt: 0, num_returns: 0, retry_exceptions: false, args, constructs };
+        self.begin(worker, running);
+        true
+    }
+
+    pub(crate) fn actor_out_of_scope(&mut self, id: ActorId) {
+        if let Some(actor) = self.daemon.actors.get_mut(&id) {
+            actor.unwanted = true;
+        }
+        self.end_unwanted(id);
+    }
+
+    /// Ends an actor without handles, not while it is constructed.
+    pub(crate) fn end_unwanted(&mut self, id: ActorId) {
+        let Some(actor) = self.daemon.actors.get(&id) else { return };
+        let constructing = actor.worker.is_some() && !actor.up;
+        if actor.unwanted && !constructing && actor.dead.is_none() {
+            self.bury(id, ErrorValue::new(ErrorKind::ActorDied, "no handle is left"));
+        }
+    }
+
+    /// The actor is dead for good; its process, if it lives, is free.
+    fn bury(&mut self, id: ActorId, error: ErrorValue) {
+        let Some(actor) = self.daemon.actors.get_mut(&id).filter(|a| a.dead.is_none()) else { return };
+        actor.dead = Some(error.clone());
+        actor.refs = None;
+        let worker = actor.worker.take();
+        for pid in std::mem::take(&mut actor.watchers) {
+            if self.processes[pid].alive {
+                self.processes[pid].inbox.push_back(News::ActorDead { actor: id, worker, error: error.clone() });
+            }
+        }
+        if let Some(worker) = worker.filter(|w| self.processes[*w].alive) {
+            self.processes[worker].role = Role::Free;
+        }
+    }
+
+    pub(crate) fn kill_one(&mut self) {
+        let alive = self.alive();
+        if alive.len() > 2
+            && let Some(pid) = self.choices.pick(&alive)
+        {
+            let intended = self.choices.one_in(4);
+            self.kill(pid, intended);
+        }
+    }
+
+    pub(crate) fn kill(&mut self, dead: Pid, intended: bool) {
+        self.taint(dead);
+        self.processes[dead].alive = false;
+        self.processes[dead].running.clear();
+        self.processes[dead].inbox.clear();
+        self.relay.retain(|(_, to), _| *to != dead);
+        self.lanes.retain(|(caller, _), _| *caller != dead);
+        for pid in self.alive() {
+            self.relay.entry((dead, pid)).or_default().push_back(Relayed::Lost { intended });
+        }
+        let processes = &mut self.processes;
+        self.daemon.leases.retain(|_, (holder, worker)| {
+            if *holder == dead && processes[*worker].alive {
+                processes[*worker].role = Role::Free;
+            }
+            *holder != dead && *worker != dead
+        });
+        let hit = |a: &Actor| a.dead.is_none() && (a.worker == Some(dead) || a.creator == dead);
+        let hit: Vec<ActorId> = self.daemon.actors.iter().filter(|(_, a)| hit(a)).map(|(id, _)| *id).collect();
+        hit.into_iter().for_each(|id| self.actor_hit(id, dead));
+    }
+
+    fn actor_hit(&mut self, id: ActorId, dead: Pid) {
+        let actor = self.daemon.actors.get_mut(&id).expect("just listed");
+        if actor.creator == dead || actor.restarts == 0 {
+            self.bury(id, ErrorValue::new(ErrorKind::ActorDied, format!("process {dead} was killed")));
+            return;
+        }
+        actor.restarts -= 1;
+        let incarnation = actor.incarnation;
+        (actor.worker, actor.up, actor.incarnation) = (None, false, incarnation + 1);
+        for pid in actor.watchers.clone() {
+            if self.processes[pid].alive {
+                let error = ErrorValue::new(ErrorKind::WorkerCrashed, "killed");
+                let news = News::ActorRestarting { actor: id, incarnation, worker: dead, error };
+                self.processes[pid].inbox.push_back(news);
+            }
+        }
+        self.end_unwanted(id);
+    }
+
+    /// The handles and constructors' refs that the daemon keeps for actors of `creator`.
+    pub(crate) fn actor_event(&mut self, pid: Pid, id: ActorId, handle: ObjectId, args: &Args, unordered: bool) {
+        let (deps, refs) = (args.deps.clone(), args.refs.clone());
+        self.feed(pid, Event::ActorCreated { actor: id, handle, deps, refs, unordered });
+    }
+}

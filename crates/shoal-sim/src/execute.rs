@@ -1,0 +1,170 @@
+//! What runs in a process: taking a request, the refs of its arguments, ending it with values.
+use crate::{
+    process::{Lane, News, Pid, Reply, Role, Running, address},
+    world::World,
+};
+use shoal_owner::Event;
+use shoal_types::{ArenaLoc, ErrorKind, ErrorValue, ObjectId, RefWire, Value};
+use std::sync::Arc;
+
+impl World {
+    /// Some process takes a request or ends a call. False when there is none.
+    pub(crate) fn execute_one(&mut self) -> bool {
+        let busy: Vec<Pid> = self.alive().into_iter().filter(|p| !self.processes[*p].running.is_empty()).collect();
+        let takers = self.takers();
+        if !takers.is_empty() && (busy.is_empty() || self.choices.one_in(2)) {
+            let (caller, worker) = self.choices.pick(&takers).expect("not empty");
+            self.take(caller, worker);
+            return true;
+        }
+        let Some(pid) = self.choices.pick(&busy) else { return false };
+        let at = self.choices.below(self.processes[pid].running.len());
+        self.end(pid, at);
+        true
+    }
+
+    /// Lanes whose worker may take a request now.
+    fn takers(&self) -> Vec<(Pid, Pid)> {
+        let may = |pid: Pid, lane: &Lane| {
+            let process = &self.processes[pid];
+            let limit = match process.role {
+                Role::Actor(id) if self.daemon.is_unordered(&id) => 3,
+                Role::Actor(_) | Role::Free | Role::Leased(_) => 1,
+            };
+            let up = !process.running.iter().any(|r| r.constructs.is_some());
+            process.alive && up && process.running.len() < limit && lane.requests.iter().any(|r| !r.taken)
+        };
+        self.lanes.iter().filter(|((_, worker), lane)| may(*worker, lane)).map(|(ends, _)| *ends).collect()
+    }
+
+    /// SIM-3: the first that is not taken.
+    fn take(&mut self, caller: Pid, worker: Pid) {
+        let lane = self.lanes.get_mut(&(caller, worker)).expect("just seen");
+        let request = lane.requests.iter_mut().find(|r| !r.taken).expect("just seen");
+        request.taken = true;
+        let request = request.clone();
+        if let Some(actor) = request.actor {
+            self.audit.call_began(actor, self.daemon.life(&actor), caller, request.task);
+        }
+        self.audit.began(request.task);
+        let running = Running {
+            caller,
+            task: request.task,
+            attempt: request.attempt,
+            num_returns: request.num_returns,
+            retry_exceptions: request.retry_exceptions,
+            args: request.refs.clone(),
+            constructs: None,
+        };
+        self.begin(worker, running);
+    }
+
+    pub(crate) fn begin(&mut self, pid: Pid, running: Running) {
+        let (task, refs) = (running.task, running.args.clone());
+        self.feed(pid, Event::CallTaken { task, refs: refs.clone() });
+        refs.iter().for_each(|r| self.take_ref(pid, r));
+        self.processes[pid].running.push(running);
+    }
+
+    /// A Python ref object comes to be.
+    pub(crate) fn take_ref(&mut self, pid: Pid, r: &RefWire) {
+        self.feed(pid, Event::RefTaken(*r));
+        if r.id.index == ObjectId::ACTOR_INDEX {
+            let (actor, unordered) = self.daemon.of_handle(&r.id);
+            self.feed(pid, Event::ActorKnown { actor, unordered });
+        }
+    }
+
+    fn end(&mut self, pid: Pid, at: usize) {
+        let mut running = self.processes[pid].running.remove(at);
+        // Some arguments are kept by the user's code: in a global, or in the actor.
+        while self.choices.one_in(3)
+            && let Some(r) = running.args.pop()
+        {
+            self.processes[pid].vars.push(r);
+        }
+        let values = if running.constructs.is_some() { Vec::new() } else { self.values(pid, &running) };
+        let retryable = running.retry_exceptions && matches!(values.first(), Some(Value::Error(_)));
+        let refs: Vec<RefWire> = values.iter().flat_map(Value::refs).copied().collect();
+        let held: Vec<ObjectId> = running.args.iter().map(|r| r.id).collect();
+        let (task, caller, attempt) = (running.task, running.caller, running.attempt);
+        let early = refs.is_empty() && self.choices.one_in(2);
+        if early {
+            self.feed(pid, Event::RefsDropped(held.clone()));
+        }
+        self.feed(pid, Event::CallDone { task, caller: address(caller), refs });
+        let kept = std::mem::take(&mut self.processes[pid].kept);
+        match running.constructs {
+            Some(life) => self.actor_started(pid, life, kept),
+            None => self.send_reply((caller, pid), Reply { task, attempt, retryable, kept, values }),
+        }
+        if !early {
+            self.feed(pid, Event::RefsDropped(held));
+        }
+    }
+
+    fn send_reply(&mut self, (caller, pid): (Pid, Pid), reply: Reply) {
+        if let Some(lane) = self.lanes.get_mut(&(caller, pid)).filter(|_| self.processes[caller].alive) {
+            lane.requests.retain(|r| r.task != reply.task);
+            lane.replies.push_back(reply);
+        }
+    }
+
+    fn values(&mut self, pid: Pid, running: &Running) -> Vec<Value> {
+        if self.choices.one_in(6) {
+            return vec![Value::Error(Arc::new(ErrorValue::new(ErrorKind::Task, "raised")))];
+        }
+        let mut held = self.processes[pid].vars.clone();
+        held.extend_from_slice(&running.args);
+        // A value that holds a ref of itself, through any number of others, is never freed: counting can't see cycles.
+        let (ages, born) = (&self.ages, self.ages[&running.task]);
+        held.retain(|r| ages[&r.id.task] < born);
+        (0..running.num_returns).map(|_| self.value(&held)).collect()
+    }
+
+    /// A value with a few of these refs.
+    pub(crate) fn value(&mut self, held: &[RefWire]) -> Value {
+        let mut refs = Vec::new();
+        while refs.len() < 4 && self.choices.one_in(2) {
+            refs.extend(self.choices.pick(held));
+        }
+        if self.choices.one_in(2) {
+            self.locs += 1;
+            let loc = ArenaLoc { chunk: 0, entry: 0, generation: 0, offset: self.locs, len: 1 };
+            Value::Stored { loc, refs }
+        } else {
+            Value::Inline { bytes: Arc::from(&b"value"[..]), refs }
+        }
+    }
+
+    /// Some caller reads a reply. False when there is none.
+    pub(crate) fn reply_one(&mut self) -> bool {
+        let full: Vec<(Pid, Pid)> =
+            self.lanes.iter().filter(|(_, l)| !l.replies.is_empty()).map(|(ends, _)| *ends).collect();
+        match self.choices.pick(&full) {
+            Some((caller, worker)) => self.read_reply(caller, worker),
+            None => false,
+        }
+    }
+
+    pub(crate) fn read_reply(&mut self, caller: Pid, worker: Pid) -> bool {
+        let reply = self.lanes.get_mut(&(caller, worker)).and_then(|l| l.replies.pop_front());
+        let Some(Reply { task, attempt, retryable, kept, values }) = reply else { return false };
+        self.audit.replied += 1;
+        let micros = self.choices.pick(&[1, 15, 300, 5_000]).expect("four choices");
+        let worker = address(worker).worker;
+        self.feed(caller, Event::Replied { task, attempt, retryable, micros, kept, values, worker });
+        true
+    }
+
+    /// The constructor is done.
+    fn actor_started(&mut self, pid: Pid, life: (shoal_types::ActorId, u32), kept: Vec<RefWire>) {
+        for (to, kept) in self.daemon.started(life, kept) {
+            if self.processes[to].alive {
+                let (actor, incarnation) = life;
+                self.processes[to].inbox.push_back(News::ActorUp { actor, incarnation, worker: pid, kept });
+            }
+        }
+        self.end_unwanted(life.0);
+    }
+}

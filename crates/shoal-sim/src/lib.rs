@@ -1,0 +1,44 @@
+//! A deterministic simulator: many processes' cores (`shoal_owner::Owner`) against a daemon of a page, in one thread.
+//!
+//! - [`World`] holds the processes, the queues between them, their lanes and the daemon. Everything that real threads and
+//!   sockets would decide is a choice from [`Choices`]: which queue moves next, what the user's code does, who dies.
+//! - [`World::step`] makes one choice; [`World::settle`] lets everything come to rest; [`World::finish`] drops every
+//!   ref and checks that nothing is left.
+//! - [`replay`] runs a recorded trace of one process, of the simulator or of a real run, through a fresh core.
+//!
+//! ```
+//! let mut world = shoal_sim::World::new(shoal_sim::Choices::seeded(7), shoal_sim::Options::default());
+//! (0..200).for_each(|_| world.step());
+//! world.finish();
+//! ```
+//!
+//! What it keeps to, as the real relay and lanes do:
+//! - SIM-1 messages of a pair of processes keep their order; pairs overtake each other; a message may come twice.
+//! - SIM-2 news of a death comes after all that the dead had relayed; its replies are read first.
+//! - SIM-3 a lane's requests are taken in order; a request is withdrawn only while nobody has taken it.
+//! - SIM-4 a worker has one lease or one actor at a time.
+//!
+//! What it checks, with the seed printed when it fails:
+//! - nothing is freed early: an object that any live process has an entry for is known to its live owner;
+//! - no place in the arena is freed twice, or by another than the owner;
+//! - a task runs at most once more than it has retries;
+//! - an ordered actor runs the calls of one process in the order of submission, in each life;
+//! - at rest every result is there, for its owner and for who fetches it; after the last drop nothing is left.
+//!
+//! Objects that a process knew when it was killed are exempt from the first and the last: a count that passed through
+//! a dead process may be lost with it (`docs/design/ownership.md`).
+#![deny(missing_docs)]
+
+mod audit;
+mod carry;
+mod choices;
+mod daemon;
+mod execute;
+mod process;
+mod replay;
+mod user;
+mod world;
+
+pub use choices::Choices;
+pub use replay::{ReplayError, Trace, replay};
+pub use world::{Options, World};

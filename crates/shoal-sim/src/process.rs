@@ -1,0 +1,128 @@
+//! One simulated process: its core, what its user's code holds, what it runs; and one lane.
+use crate::replay::Trace;
+use shoal_owner::Owner;
+use shoal_types::{ActorId, Address, ErrorValue, LaneId, LeaseId, NodeId, ObjectId, RefWire, TaskId, Value, WorkerId};
+use std::collections::VecDeque;
+
+/// A process by its number.
+pub(crate) type Pid = usize;
+
+pub(crate) fn address(pid: Pid) -> Address {
+    let mut id = [0x50; 16];
+    id[8..].copy_from_slice(&(pid as u64).to_be_bytes());
+    Address { node: NodeId([1; 16]), worker: WorkerId(id) }
+}
+
+pub(crate) fn pid_of(worker: &WorkerId) -> Pid {
+    u64::from_be_bytes(worker.0[8..].try_into().expect("eight bytes")) as Pid
+}
+
+/// Whose object it is: the id of a task begins with its process.
+pub(crate) fn owner_of(id: &ObjectId) -> Pid {
+    u64::from_be_bytes(id.task.0[..8].try_into().expect("eight bytes")) as Pid
+}
+
+pub(crate) fn lane_id(caller: Pid, worker: Pid) -> LaneId {
+    LaneId((caller as u64) << 32 | worker as u64)
+}
+
+pub(crate) fn ends_of(lane: LaneId) -> (Pid, Pid) {
+    ((lane.0 >> 32) as Pid, (lane.0 & 0xffff_ffff) as Pid)
+}
+
+/// What the daemon has given it to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Role {
+    Free,
+    Leased(LeaseId),
+    Actor(ActorId),
+}
+
+/// A call that runs.
+pub(crate) struct Running {
+    pub caller: Pid,
+    pub task: TaskId,
+    pub attempt: u16,
+    pub num_returns: u32,
+    pub retry_exceptions: bool,
+    /// Python refs made from its arguments.
+    pub args: Vec<RefWire>,
+    /// It is a constructor: of which life.
+    pub constructs: Option<(ActorId, u32)>,
+}
+
+pub(crate) struct Process {
+    pub address: Address,
+    pub owner: Owner,
+    pub alive: bool,
+    pub role: Role,
+    /// Python refs, each counted once.
+    pub vars: Vec<RefWire>,
+    pub ids: u64,
+    pub running: Vec<Running>,
+    /// Refs that the core said stay, between `CallDone` and the reply.
+    pub kept: Vec<RefWire>,
+    /// From the daemon.
+    pub inbox: VecDeque<News>,
+    pub trace: Trace,
+}
+
+impl Process {
+    pub fn new(pid: Pid) -> Self {
+        let address = address(pid);
+        Self {
+            address,
+            owner: Owner::new(address),
+            alive: true,
+            role: Role::Free,
+            vars: Vec::new(),
+            ids: 0,
+            running: Vec::new(),
+            kept: Vec::new(),
+            inbox: VecDeque::new(),
+            trace: Trace::default(),
+        }
+    }
+
+    pub fn next_task(&mut self) -> TaskId {
+        self.ids += 1;
+        TaskId::new(pid_of(&self.address.worker).to_be_bytes(), self.ids)
+    }
+}
+
+/// What the daemon says to one process.
+pub(crate) enum News {
+    Granted { key: u32, lease: LeaseId, worker: Pid },
+    Recalled(LeaseId),
+    ActorUp { actor: ActorId, incarnation: u32, worker: Pid, kept: Vec<RefWire> },
+    ActorRestarting { actor: ActorId, incarnation: u32, worker: Pid, error: ErrorValue },
+    ActorDead { actor: ActorId, worker: Option<Pid>, error: ErrorValue },
+}
+
+/// A request as it lies in a lane.
+#[derive(Clone)]
+pub(crate) struct Request {
+    pub task: TaskId,
+    pub attempt: u16,
+    pub num_returns: u32,
+    pub retry_exceptions: bool,
+    /// Refs nested in the arguments, those of resolved dependencies included.
+    pub refs: Vec<RefWire>,
+    pub actor: Option<ActorId>,
+    pub taken: bool,
+}
+
+pub(crate) struct Reply {
+    pub task: TaskId,
+    pub attempt: u16,
+    pub retryable: bool,
+    pub kept: Vec<RefWire>,
+    pub values: Vec<Value>,
+}
+
+/// From one caller to one worker.
+#[derive(Default)]
+pub(crate) struct Lane {
+    pub requests: VecDeque<Request>,
+    pub replies: VecDeque<Reply>,
+}

@@ -1,0 +1,142 @@
+//! What the user's code does in a process: any program is a list of these.
+use crate::{
+    process::{Pid, address, owner_of},
+    world::World,
+};
+use shoal_owner::Event;
+use shoal_types::{ActorId, Args, CallSpec, FunctionId, ObjectId, RefWire, TaskSpec};
+
+const MAX_ACTORS: usize = 4;
+
+impl World {
+    pub(crate) fn user_acts(&mut self) {
+        let Some(pid) = self.choices.pick(&self.alive()) else { return };
+        match self.choices.below(20) {
+            0 | 1 => self.put(pid),
+            2..=6 => self.submit(pid),
+            7..=9 => self.drop_one(pid),
+            10 => self.copy_one(pid),
+            11 | 12 => self.want_one(pid),
+            13 | 14 => self.unpack_one(pid),
+            15 => self.cancel_one(pid),
+            16 if self.options.actors && self.daemon.living_actors() < MAX_ACTORS => self.create_actor(pid),
+            17..=19 if self.options.actors => self.call(pid),
+            _ => {}
+        }
+    }
+
+    /// Some refs that this process holds: values, and handles too when they are only passed on.
+    fn some(&mut self, pid: Pid, handles: bool, most: usize) -> Vec<RefWire> {
+        let usable = |r: &&RefWire| handles || r.id.index != ObjectId::ACTOR_INDEX;
+        let held: Vec<RefWire> = self.processes[pid].vars.iter().filter(usable).copied().collect();
+        let mut some = Vec::new();
+        while some.len() < most && self.choices.one_in(2) {
+            some.extend(self.choices.pick(&held));
+        }
+        some
+    }
+
+    fn args(&mut self, pid: Pid) -> Args {
+        Args { bytes: Vec::new(), deps: self.some(pid, false, 3), refs: self.some(pid, true, 3) }
+    }
+
+    fn put(&mut self, pid: Pid) {
+        let id = ObjectId::new(self.next_task(pid), 0);
+        let held = self.processes[pid].vars.clone();
+        let value = self.value(&held);
+        self.feed(pid, Event::ValuePut { id, value });
+        self.processes[pid].vars.push(RefWire { id, owner: address(pid) });
+    }
+
+    fn submit(&mut self, pid: Pid) {
+        let args = self.args(pid);
+        let spec = TaskSpec {
+            id: self.next_task(pid),
+            function: FunctionId([self.choices.below(3) as u8; 16]),
+            name: "f".into(),
+            key: self.choices.below(2) as u32,
+            num_returns: self.choices.pick(&[1, 1, 0, 2]).expect("four choices"),
+            max_retries: self.choices.below(3) as i32,
+            retry_exceptions: self.choices.one_in(4),
+            depth: 0,
+            args,
+        };
+        self.audit.submitted(spec.id, spec.max_retries);
+        let returns: Vec<ObjectId> = spec.returns().collect();
+        self.feed(pid, Event::TaskSubmitted(Box::new(spec)));
+        self.processes[pid].vars.extend(returns.iter().map(|id| RefWire { id: *id, owner: address(pid) }));
+    }
+
+    fn drop_one(&mut self, pid: Pid) {
+        let vars = &mut self.processes[pid].vars;
+        if !vars.is_empty() {
+            let r = vars.swap_remove(self.choices.below(vars.len()));
+            self.feed(pid, Event::RefsDropped(vec![r.id]));
+        }
+    }
+
+    fn copy_one(&mut self, pid: Pid) {
+        if let Some(r) = self.choices.pick(&self.processes[pid].vars) {
+            self.take_ref(pid, &r);
+            self.processes[pid].vars.push(r);
+        }
+    }
+
+    fn want_one(&mut self, pid: Pid) {
+        if let Some(r) = self.choices.pick(&self.processes[pid].vars) {
+            self.feed(pid, Event::Wanted(vec![r.id]));
+        }
+    }
+
+    /// Gets a value that is there: its refs become Python objects.
+    fn unpack_one(&mut self, pid: Pid) {
+        let process = &self.processes[pid];
+        let Some(r) = self.choices.pick(&process.vars) else { return };
+        let inside = process.owner.value(&r.id).map(|v| v.refs().to_vec()).unwrap_or_default();
+        for r in &inside {
+            self.take_ref(pid, r);
+        }
+        self.processes[pid].vars.extend(inside);
+    }
+
+    fn cancel_one(&mut self, pid: Pid) {
+        let Some(r) = self.choices.pick(&self.processes[pid].vars) else { return };
+        let force = self.options.kills && self.choices.one_in(4);
+        self.feed(pid, Event::Cancelled { id: r.id, force, recursive: true });
+    }
+
+    fn create_actor(&mut self, pid: Pid) {
+        let args = self.args(pid);
+        let handle = ObjectId::new(self.next_task(pid), ObjectId::ACTOR_INDEX);
+        let id = ActorId(handle.task.0);
+        let (unordered, restarts) = (self.choices.one_in(3), self.choices.below(3) as u32);
+        self.daemon.register(id, pid, handle, args.clone(), (unordered, restarts));
+        self.actor_event(pid, id, handle, &args, unordered);
+        self.processes[pid].vars.push(RefWire { id: handle, owner: address(pid) });
+    }
+
+    fn call(&mut self, pid: Pid) {
+        let is_handle = |r: &&RefWire| r.id.index == ObjectId::ACTOR_INDEX;
+        let handles: Vec<RefWire> = self.processes[pid].vars.iter().filter(is_handle).copied().collect();
+        let Some(handle) = self.choices.pick(&handles) else { return };
+        let (actor, unordered) = self.daemon.of_handle(&handle.id);
+        let args = self.args(pid);
+        let spec = CallSpec {
+            id: self.next_task(pid),
+            actor,
+            handle: Some(handle),
+            method: "m".into(),
+            group: "".into(),
+            num_returns: 1,
+            max_retries: self.choices.below(3) as i32,
+            retry_exceptions: false,
+            args,
+        };
+        self.audit.submitted(spec.id, spec.max_retries);
+        let id = ObjectId::new(spec.id, 0);
+        self.feed(pid, Event::ActorKnown { actor, unordered });
+        self.feed(pid, Event::CallSubmitted(Box::new(spec)));
+        assert_eq!(owner_of(&id), pid, "ids begin with their process");
+        self.processes[pid].vars.push(RefWire { id, owner: address(pid) });
+    }
+}

@@ -1,0 +1,268 @@
+//! The world: processes, queues, clock, and the choice of what moves next.
+use crate::{
+    audit::Audit,
+    choices::Choices,
+    daemon::Daemon,
+    process::{Lane, News, Pid, Process, address, lane_id},
+};
+use shoal_owner::Event;
+use shoal_proto::peer::PeerMsg;
+use shoal_types::{ErrorKind, ErrorValue, TaskId};
+use std::collections::{BTreeMap, VecDeque};
+
+/// What a run may do.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Processes at the start.
+    pub processes: usize,
+    /// Processes are killed now and then.
+    pub kills: bool,
+    /// Actors are made and called.
+    pub actors: bool,
+    /// Events and orders are kept, for [`World::traces`].
+    pub record: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { processes: 4, kills: true, actors: true, record: false }
+    }
+}
+
+/// More are not started, but for what waits.
+const MAX_PROCESSES: usize = 12;
+/// Messages that may be repeated.
+const REMEMBERED: usize = 32;
+
+pub(crate) enum Relayed {
+    Message(u64, PeerMsg),
+    /// The sender is dead; nothing comes after this.
+    Lost { intended: bool },
+}
+
+/// See the crate's page.
+pub struct World {
+    pub(crate) choices: Choices,
+    pub(crate) options: Options,
+    pub(crate) now: u64,
+    pub(crate) processes: Vec<Process>,
+    pub(crate) relay: BTreeMap<(Pid, Pid), VecDeque<Relayed>>,
+    pub(crate) delivered: VecDeque<(Pid, Pid, u64, PeerMsg)>,
+    pub(crate) lanes: BTreeMap<(Pid, Pid), Lane>,
+    pub(crate) daemon: Daemon,
+    pub(crate) audit: Audit,
+    pub(crate) locs: u64,
+    /// In which order tasks, values and actors were made.
+    pub(crate) ages: BTreeMap<TaskId, usize>,
+    steps: u64,
+    said: String,
+}
+
+impl World {
+    /// A world at rest.
+    pub fn new(choices: Choices, options: Options) -> Self {
+        let said = match &choices {
+            Choices::Seeded(state) => format!("{state:#x}, {options:?}"),
+            Choices::Listed { list, .. } => format!("a list of {}, {options:?}", list.len()),
+        };
+        Self {
+            choices,
+            options,
+            now: 0,
+            processes: (0..options.processes).map(Process::new).collect(),
+            relay: BTreeMap::new(),
+            delivered: VecDeque::new(),
+            lanes: BTreeMap::new(),
+            daemon: Daemon::default(),
+            audit: Audit::default(),
+            locs: 0,
+            ages: BTreeMap::new(),
+            steps: 0,
+            said,
+        }
+    }
+
+    /// Whether the choices are used up.
+    pub fn is_over(&self) -> bool {
+        self.choices.is_over()
+    }
+
+    /// How many tasks and calls began, replies came and processes died so far.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        self.audit.counts()
+    }
+
+    /// What each process recorded, with its address.
+    pub fn traces(&self) -> impl Iterator<Item = (shoal_types::Address, &crate::Trace)> {
+        self.processes.iter().map(|p| (p.address, &p.trace))
+    }
+
+    /// One choice: something moves, or the user's code does something.
+    pub fn step(&mut self) {
+        self.steps += 1;
+        self.now += self.choices.below(40) as u64;
+        match self.choices.below(100) {
+            0..30 => self.user_acts(),
+            30..50 => drop(self.relay_one()),
+            50..60 => drop(self.news_one()),
+            60..70 => drop(self.daemon_acts()),
+            70..85 => drop(self.execute_one()),
+            85..94 => drop(self.reply_one()),
+            94..96 => self.pass_time(),
+            96 => self.repeat_message(),
+            97 | 98 => self.recall_one(),
+            _ => {
+                if self.options.kills && self.choices.one_in(3) {
+                    self.kill_one();
+                }
+            }
+        }
+        if self.steps % 8 == 0 {
+            self.check_early_frees();
+        }
+    }
+
+    /// Lets everything that is under way come to rest; the user's code does nothing more.
+    pub fn settle(&mut self) {
+        let mut idle = 0;
+        while idle < 3 {
+            let mut moved = false;
+            while self.relay_one() | self.news_one() | self.reply_one() | self.execute_one() | self.daemon_acts() {
+                moved = true;
+                self.now += 5;
+            }
+            self.now += if moved { 2_500 } else { 250_000 };
+            idle = if self.tick_due() || moved { 0 } else { idle + 1 };
+        }
+        self.check_early_frees();
+    }
+
+    /// Comes to rest, asks for every value, drops every ref, and checks that nothing is left.
+    pub fn finish(&mut self) {
+        self.settle();
+        self.want_all();
+        self.settle();
+        self.check_results();
+        for pid in self.alive() {
+            let vars = std::mem::take(&mut self.processes[pid].vars);
+            self.feed(pid, Event::RefsDropped(vars.iter().map(|r| r.id).collect()));
+        }
+        self.settle();
+        self.check_empty();
+    }
+
+    pub(crate) fn alive(&self) -> Vec<Pid> {
+        (0..self.processes.len()).filter(|p| self.processes[*p].alive).collect()
+    }
+
+    pub(crate) fn spawn(&mut self) -> Option<Pid> {
+        if self.alive().len() >= MAX_PROCESSES {
+            return None;
+        }
+        let pid = self.processes.len();
+        self.processes.push(Process::new(pid));
+        Some(pid)
+    }
+
+    pub(crate) fn next_task(&mut self, pid: Pid) -> TaskId {
+        let id = self.processes[pid].next_task();
+        self.ages.insert(id, self.ages.len());
+        id
+    }
+
+    fn want_all(&mut self) {
+        for pid in self.alive() {
+            let ids = self.processes[pid].vars.iter().map(|r| r.id).collect();
+            self.feed(pid, Event::Wanted(ids));
+        }
+    }
+
+    fn pass_time(&mut self) {
+        self.now += self.choices.pick(&[500, 2_100, 2_100, 210_000]).expect("four choices");
+        self.tick_due();
+    }
+
+    fn tick_due(&mut self) -> bool {
+        let due = |p: &Process| p.owner.next_deadline().is_some_and(|at| at <= self.now);
+        let due: Vec<Pid> = self.alive().into_iter().filter(|p| due(&self.processes[*p])).collect();
+        due.iter().for_each(|pid| self.feed(*pid, Event::Ticked));
+        !due.is_empty()
+    }
+
+    /// Delivers the next message of one pair. False when there is none.
+    fn relay_one(&mut self) -> bool {
+        let pairs: Vec<(Pid, Pid)> = self.relay.iter().filter(|(_, q)| !q.is_empty()).map(|(pair, _)| *pair).collect();
+        let Some((from, to)) = self.choices.pick(&pairs) else { return false };
+        match self.relay.get_mut(&(from, to)).and_then(VecDeque::pop_front) {
+            Some(Relayed::Message(seq, msg)) => {
+                self.delivered.push_back((from, to, seq, msg.clone()));
+                if self.delivered.len() > REMEMBERED {
+                    self.delivered.pop_front();
+                }
+                self.feed(to, Event::Peer { from: address(from), seq, msg });
+            }
+            Some(Relayed::Lost { intended }) => self.lost(from, to, intended),
+            None => return false,
+        }
+        true
+    }
+
+    fn repeat_message(&mut self) {
+        let known: Vec<usize> = (0..self.delivered.len()).filter(|i| self.processes[self.delivered[*i].1].alive).collect();
+        if let Some(at) = self.choices.pick(&known) {
+            let (from, to, seq, msg) = self.delivered[at].clone();
+            self.feed(to, Event::Peer { from: address(from), seq, msg });
+        }
+    }
+
+    /// SIM-2: `to` hears that `from` is dead.
+    fn lost(&mut self, from: Pid, to: Pid, intended: bool) {
+        let taken = self.last_words(to, from);
+        self.lanes.remove(&(to, from));
+        let error = ErrorValue::new(ErrorKind::WorkerCrashed, format!("process {from} was killed"));
+        self.feed(to, Event::WorkerLost { worker: address(from), error, intended, taken });
+    }
+
+    /// Reads the last replies of a dead worker, then says which calls it had begun.
+    pub(crate) fn last_words(&mut self, caller: Pid, worker: Pid) -> Vec<TaskId> {
+        while self.read_reply(caller, worker) {}
+        let lane = self.lanes.get(&(caller, worker));
+        lane.into_iter().flat_map(|l| &l.requests).filter(|r| r.taken).map(|r| r.task).collect()
+    }
+
+    /// Delivers what the daemon said first to one process. False when there is nothing.
+    fn news_one(&mut self) -> bool {
+        let waiting: Vec<Pid> = self.alive().into_iter().filter(|p| !self.processes[*p].inbox.is_empty()).collect();
+        let Some(pid) = self.choices.pick(&waiting) else { return false };
+        let Some(news) = self.processes[pid].inbox.pop_front() else { return false };
+        let event = match news {
+            News::Granted { key, lease, worker } => {
+                let lane = lane_id(pid, worker);
+                Event::Granted { key, lease, lane, worker: address(worker) }
+            }
+            News::Recalled(lease) => Event::Recalled(lease),
+            News::ActorUp { actor, incarnation, worker, kept } => {
+                let lane = lane_id(pid, worker);
+                Event::ActorUp { actor, incarnation, lane, worker: address(worker), kept }
+            }
+            News::ActorRestarting { actor, incarnation, worker, error } => {
+                let taken = self.last_words(pid, worker);
+                Event::ActorRestarting { actor, incarnation, error, taken }
+            }
+            News::ActorDead { actor, worker, error } => {
+                worker.map(|w| self.last_words(pid, w));
+                Event::ActorDead { actor, error }
+            }
+        };
+        self.feed(pid, event);
+        true
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the run that failed: {} after {} steps", self.said, self.steps);
+        }
+    }
+}
