@@ -112,18 +112,16 @@ impl Owner {
         let Some(lease) = key.lease(lease_id) else { return };
         let removed = lease.remove(task);
         debug_assert!(removed, "TASK-1: {task} is not on its lease");
-        if progress {
+        let idle = lease.in_flight.is_empty();
+        if progress || idle {
             (lease.stalled, lease.since) = (false, now);
         }
-        if !lease.in_flight.is_empty() {
-            mark(&mut self.dirty_keys, key, key_id);
-        } else if lease.recalled {
+        if idle && lease.recalled {
             self.return_lease(key_id, lease_id, out);
-        } else {
-            (lease.stalled, lease.since) = (false, now);
-            self.deadline = self.deadline.min(now + crate::keys::IDLE_MICROS);
-            mark(&mut self.dirty_keys, key, key_id);
+            return;
         }
+        self.deadline = self.deadline.min(lease.deadline().unwrap_or(u64::MAX));
+        mark(&mut self.dirty_keys, key, key_id);
     }
 
     /// Pushes what the leases of a key take. Tasks whose dependency was lost meanwhile fail.

@@ -24,6 +24,19 @@ struct Wire {
     max_pending_calls: i32,
 }
 
+impl Wire {
+    fn of_spec(spec: &ActorSpec, weak: bool) -> Self {
+        Self {
+            actor: spec.id,
+            handle: (!weak).then_some(spec.handle),
+            class_name: spec.class_name.clone(),
+            meta: spec.meta.clone(),
+            unordered: spec.unordered,
+            max_pending_calls: spec.max_pending_calls,
+        }
+    }
+}
+
 /// An actor as a process knows it; counted while it lives unless `weak`.
 #[pyclass(frozen, module = "shoal._core")]
 pub(crate) struct ActorRef {
@@ -37,16 +50,6 @@ impl ActorRef {
         Self { wire, epoch: epoch(), methods: Mutex::default() }
     }
 
-    fn of_spec(spec: &ActorSpec, weak: bool) -> Self {
-        Self::new(Wire {
-            actor: spec.id,
-            handle: (!weak).then_some(spec.handle),
-            class_name: spec.class_name.clone(),
-            meta: spec.meta.clone(),
-            unordered: spec.unordered,
-            max_pending_calls: spec.max_pending_calls,
-        })
-    }
 
     fn interned(&self, method: &str) -> Arc<str> {
         let mut methods = self.methods.lock();
@@ -173,12 +176,12 @@ pub(crate) fn create_actor<'py>(
     let (args, _held) = encode_args(py, &runtime, args, kwargs, &class_name)?;
     let task = runtime.next_task();
     let spec_ = actor_spec(spec, handle_of(&runtime, task), task, class_name, args)?;
-    let actor = ActorRef::of_spec(&spec_, false);
+    let wire = Wire::of_spec(&spec_, false);
     let (name, namespace) = (spec_.name.clone(), spec_.namespace.clone());
     match py.detach(|| runtime.create_actor(spec_)) {
-        Ok(None) => Ok(actor),
-        Ok(Some(_)) | Err(_) if actor.epoch != epoch() => Err(errors::local(py, "NotConnected", "the session ended")),
-        Ok(Some(other)) if field::<bool>(spec, "get_if_exists")? => Ok(ActorRef::of_spec(&other, true)),
+        // From here on the handle has one local count.
+        Ok(None) => Ok(ActorRef::new(wire)),
+        Ok(Some(other)) if field::<bool>(spec, "get_if_exists")? => Ok(ActorRef::new(Wire::of_spec(&other, true))),
         Ok(Some(_)) => Err(PyErr::from_value(call(py, &hooks(py)?.name_taken, (name, namespace))?)),
         Err(error) => Err(errors::exception(py, &error)),
     }
@@ -221,7 +224,7 @@ fn actor_spec(spec: &Bound<'_, PyDict>, handle: RefWire, task: TaskId, class_nam
 pub(crate) fn get_actor(py: Python<'_>, name: String, namespace: String) -> PyResult<Option<ActorRef>> {
     let runtime = runtime(py)?;
     match py.detach(|| runtime.ask(Request::GetNamedActor { name, namespace })) {
-        Ok(Response::Actor(spec)) => Ok(spec.map(|s| ActorRef::of_spec(&s, true))),
+        Ok(Response::Actor(spec)) => Ok(spec.map(|s| ActorRef::new(Wire::of_spec(&s, true)))),
         Ok(_) => Err(errors::local(py, "System", "the daemon answered out of turn")),
         Err(error) => Err(errors::exception(py, &error)),
     }
