@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,6 +50,13 @@ def switches(pid: int) -> int:
     return total
 
 
+def _allow(pid: int, cores: Iterable[int]) -> None:
+    """Lets all threads of a process run on these cores only."""
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            os.sched_setaffinity(int(thread), cores)
+
+
 @dataclass
 class Instance:
     """The processes of one instance, by their place in its tree."""
@@ -78,3 +87,16 @@ class Instance:
     def cpu_seconds(self) -> dict[int, float]:
         """CPU time of each of them."""
         return {pid: cpu_seconds(pid) for pid in (self.driver, *self.daemons, *self.zygotes, *self.workers)}
+
+    @contextlib.contextmanager
+    def pinned(self, driver: int, workers: int) -> Iterator[None]:
+        """Keeps the driver on one core and the workers on one, which may be the same."""
+        every = os.sched_getaffinity(0)
+        try:
+            _allow(self.driver, {driver})
+            for pid in self.workers:
+                _allow(pid, {workers})
+            yield
+        finally:
+            for pid in (self.driver, *self.workers):
+                _allow(pid, every)

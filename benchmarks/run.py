@@ -63,7 +63,7 @@ def table(numbers: dict[str, list[float]]) -> list[dict[str, object]]:
     """Prints the table; returns its rows as data."""
     import core
 
-    lines: list[tuple[str, ...]] = [("case", "median", "quartiles", "beside its floor", "goal", "")]
+    lines: list[tuple[str, ...]] = [("case", "median", "quartiles", "lowest–highest", "beside its floor", "goal", "")]
     data: list[dict[str, object]] = []
     rows = [
         (core.Row(name, "/s" if name[0] == "P" else "GB/s", 1 if name[0] == "P" else 1e-9), name)
@@ -88,6 +88,7 @@ def table(numbers: dict[str, list[float]]) -> list[dict[str, object]]:
                 row.title,
                 f"{figure(middle)} {row.unit}",
                 f"{figure(low)}–{figure(high)}",
+                f"{figure(min(numbers[key]) * row.scale)}–{figure(max(numbers[key]) * row.scale)}",
                 beside,
                 goal,
                 "" if met else "missed",

@@ -29,12 +29,12 @@ class Counter:
         raise ValueError("on purpose")
 
 
-def test_calls_run_in_the_callers_order(shared_instance):
+def test_calls_run_in_the_callers_order(two_cpus):
     counter = Counter.remote()
     assert shoal.get([counter.add.remote() for _ in range(2000)]) == list(range(1, 2001))
 
 
-def test_a_slow_dependency_holds_up_later_calls_of_a_sync_actor(shared_instance):
+def test_a_slow_dependency_holds_up_later_calls_of_a_sync_actor(two_cpus):
     @shoal.remote
     def later():
         time.sleep(0.2)
@@ -45,14 +45,14 @@ def test_a_slow_dependency_holds_up_later_calls_of_a_sync_actor(shared_instance)
     assert shoal.get([second, first]) == [101, 100]
 
 
-def test_an_exception_leaves_the_actor_alive(shared_instance):
+def test_an_exception_leaves_the_actor_alive(two_cpus):
     counter = Counter.remote(5)
     with pytest.raises(ValueError, match="on purpose"):
         shoal.get(counter.fail.remote())
     assert shoal.get(counter.add.remote()) == 6
 
 
-def test_a_handle_works_in_a_task_and_in_another_actor(shared_instance):
+def test_a_handle_works_in_a_task_and_in_another_actor(two_cpus):
     @shoal.remote
     def through(handle):
         return shoal.get(handle.add.remote(10))
@@ -62,7 +62,7 @@ def test_a_handle_works_in_a_task_and_in_another_actor(shared_instance):
     assert shoal.get(counter.add.remote()) == 11
 
 
-def test_a_killed_actor_restarts_with_its_arguments(shared_instance):
+def test_a_killed_actor_restarts_with_its_arguments(two_cpus):
     counter = Counter.options(max_restarts=1, max_task_retries=3).remote(40)
     pid = shoal.get(counter.pid.remote())
     os.kill(pid, signal.SIGKILL)
@@ -74,7 +74,7 @@ def test_a_killed_actor_restarts_with_its_arguments(shared_instance):
         shoal.get(counter.add.remote(), timeout=20)
 
 
-def test_kill_ends_an_actor_for_good(shared_instance):
+def test_kill_ends_an_actor_for_good(two_cpus):
     counter = Counter.options(max_restarts=5).remote()
     shoal.get(counter.add.remote())
     shoal.kill(counter)
@@ -82,7 +82,7 @@ def test_kill_ends_an_actor_for_good(shared_instance):
         shoal.get(counter.add.remote(), timeout=20)
 
 
-def test_names_are_unique_and_found(shared_instance):
+def test_names_are_unique_and_found(two_cpus):
     kept = Counter.options(name="the counter").remote(1)
     assert shoal.get(shoal.get_actor("the counter").add.remote()) == 2
     with pytest.raises(ValueError, match="the counter"):
@@ -92,7 +92,7 @@ def test_names_are_unique_and_found(shared_instance):
     shoal.kill(kept)
 
 
-def test_an_async_actor_interleaves_and_has_a_task_and_a_context(shared_instance):
+def test_an_async_actor_interleaves_and_has_a_task_and_a_context(two_cpus):
     @shoal.remote
     class Async:
         async def __aenter__(self):
@@ -115,7 +115,7 @@ def test_an_async_actor_interleaves_and_has_a_task_and_a_context(shared_instance
     assert shoal.get([actor.together.remote(50) for _ in range(50)], timeout=20) == [50] * 50
 
 
-def test_a_threaded_actor_runs_calls_side_by_side(shared_instance):
+def test_a_threaded_actor_runs_calls_side_by_side(two_cpus):
     @shoal.remote(max_concurrency=4)
     class Threaded:
         def __init__(self):
@@ -128,7 +128,7 @@ def test_a_threaded_actor_runs_calls_side_by_side(shared_instance):
     assert shoal.get([actor.meet.remote() for _ in range(4)], timeout=20) == [True] * 4
 
 
-def test_exit_actor_ends_it_without_restart(shared_instance):
+def test_exit_actor_ends_it_without_restart(two_cpus):
     @shoal.remote(max_restarts=3)
     class Leaver:
         def leave(self):
@@ -144,7 +144,7 @@ def test_exit_actor_ends_it_without_restart(shared_instance):
         shoal.get(leaver.here.remote(), timeout=20)
 
 
-def test_a_failed_constructor_is_the_cause_of_every_call(shared_instance):
+def test_a_failed_constructor_is_the_cause_of_every_call(two_cpus):
     @shoal.remote
     class Bad:
         def __init__(self):
@@ -157,7 +157,7 @@ def test_a_failed_constructor_is_the_cause_of_every_call(shared_instance):
         shoal.get(Bad.remote().f.remote(), timeout=20)
 
 
-def test_the_last_handles_end_is_the_actors_end(shared_instance):
+def test_the_last_handles_end_is_the_actors_end(two_cpus):
     counter = Counter.remote()
     pid = shoal.get(counter.pid.remote())
     del counter

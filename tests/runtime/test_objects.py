@@ -24,7 +24,7 @@ def ones(n):
     return np.ones(n)
 
 
-def test_large_arrays_are_shared_and_read_only(shared_instance):
+def test_large_arrays_are_shared_and_read_only(two_cpus):
     ref = shoal.put(np.arange(1_000_000.0))
     a, b = shoal.get([ref, ref])
     assert np.shares_memory(a, b) and not a.flags.writeable
@@ -33,21 +33,21 @@ def test_large_arrays_are_shared_and_read_only(shared_instance):
         a[0] = 1
 
 
-def test_copy_gives_a_private_writable_array(shared_instance):
+def test_copy_gives_a_private_writable_array(two_cpus):
     ref = shoal.put(np.zeros(100_000))
     mine = shoal.get(ref, copy=True)
     mine[:] = 5
     assert shoal.get(ref).sum() == 0 and mine.sum() == 500_000
 
 
-def test_a_large_argument_and_a_large_return(shared_instance):
+def test_a_large_argument_and_a_large_return(two_cpus):
     assert shoal.get(total.remote(np.ones(500_000))) == 500_000
     out = shoal.get(ones.remote(500_000))
     assert out.sum() == 500_000 and not out.flags.writeable
 
 
 @pytest.mark.parametrize("n", [0, 1, 65_000, 300_000, 5_000_000])
-def test_bytes_and_text_of_any_size(shared_instance, n):
+def test_bytes_and_text_of_any_size(two_cpus, n):
     @shoal.remote
     def same(x):
         return x
@@ -57,13 +57,13 @@ def test_bytes_and_text_of_any_size(shared_instance, n):
         assert out == value and type(out) is type(value)
 
 
-def test_a_memoryview_comes_back_as_one(shared_instance):
+def test_a_memoryview_comes_back_as_one(two_cpus):
     out = shoal.get(shoal.put(memoryview(b"x" * 200_000)))
     assert isinstance(out, memoryview) and out.readonly and out.nbytes == 200_000
 
 
 def _used() -> int:
-    return int(json.loads(_ffi.status())["object_store"]["used"])
+    return int(json.loads(_ffi.status())["object_store"]["object_bytes"])
 
 
 def _settles(predicate) -> bool:

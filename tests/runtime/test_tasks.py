@@ -25,27 +25,27 @@ def add(a, b):
     "value",
     [None, True, False, 0, -1, 2**62, 2**70, 1.5, "", "text", "é" * 100, "\ud800", b"", b"x" * 100, [1, [2]], {"a": (1, {2})}],
 )
-def test_a_value_comes_back_as_it_went(shared_instance, value):
+def test_a_value_comes_back_as_it_went(two_cpus, value):
     assert shoal.get(echo.remote(value, key=value)) == ((value,), {"key": value})
     assert shoal.get(shoal.put(value)) == value
     assert type(shoal.get(shoal.put(value))) is type(value)
 
 
-def test_top_level_refs_are_replaced_by_values_and_nested_ones_are_not(shared_instance):
+def test_top_level_refs_are_replaced_by_values_and_nested_ones_are_not(two_cpus):
     ref = shoal.put(7)
     (args, kwargs) = shoal.get(echo.remote(ref, [ref], key=ref))
     assert args[0] == 7 and kwargs == {"key": 7}
     assert args[1][0] == ref and shoal.get(args[1][0]) == 7
 
 
-def test_a_chain_of_tasks_runs_in_order(shared_instance):
+def test_a_chain_of_tasks_runs_in_order(two_cpus):
     ref = add.remote(0, 1)
     for _ in range(200):
         ref = add.remote(ref, 1)
     assert shoal.get(ref) == 201
 
 
-def test_several_returns_and_none(shared_instance):
+def test_several_returns_and_none(two_cpus):
     @shoal.remote(num_returns=3)
     def three():
         return 1, 2, 3
@@ -60,24 +60,25 @@ def test_several_returns_and_none(shared_instance):
         shoal.get(three.options(num_returns=2).remote())
 
 
-def test_ten_thousand_small_tasks(shared_instance):
+def test_ten_thousand_small_tasks(two_cpus):
     refs = [add.remote(i, 1) for i in range(10_000)]
     assert shoal.get(refs) == list(range(1, 10_001))
 
 
-def test_an_error_is_both_the_users_type_and_ours_with_the_users_line(shared_instance):
+def test_an_error_is_both_the_users_type_and_ours_with_the_users_line(two_cpus):
     @shoal.remote
     def fails():
-        raise KeyError("not there")
+        raise KeyError("not there") from ValueError("the reason")
 
     with pytest.raises(KeyError) as caught:
         shoal.get(fails.remote())
     assert isinstance(caught.value, shoal.exceptions.RayTaskError)
     assert 'raise KeyError("not there")' in str(caught.value)
-    assert isinstance(caught.value.__cause__, KeyError)
+    assert isinstance(caught.value.__cause__, ValueError)
+    assert "the reason" in str(caught.value)
 
 
-def test_an_error_flows_through_the_tasks_that_depend_on_it(shared_instance):
+def test_an_error_flows_through_the_tasks_that_depend_on_it(two_cpus):
     @shoal.remote
     def fails():
         raise ZeroDivisionError("first")
@@ -86,7 +87,7 @@ def test_an_error_flows_through_the_tasks_that_depend_on_it(shared_instance):
         shoal.get(add.remote(add.remote(fails.remote(), 1), 1))
 
 
-def test_what_cannot_be_pickled_arrives_as_text(shared_instance):
+def test_what_cannot_be_pickled_arrives_as_text(two_cpus):
     class Stubborn(Exception):
         def __init__(self, a, b):
             super().__init__(f"{a} {b}")
@@ -102,7 +103,7 @@ def test_what_cannot_be_pickled_arrives_as_text(shared_instance):
         shoal.get(fails.remote())
 
 
-def test_what_cannot_be_serialised_says_which_variable(shared_instance):
+def test_what_cannot_be_serialised_says_which_variable(two_cpus):
     import threading
 
     lock = threading.Lock()
@@ -115,7 +116,7 @@ def test_what_cannot_be_serialised_says_which_variable(shared_instance):
         uses.remote()
 
 
-def test_wait_gives_what_is_ready_in_the_lists_order(shared_instance, tmp_path: Path):
+def test_wait_gives_what_is_ready_in_the_lists_order(two_cpus, tmp_path: Path):
     gate = tmp_path / "gate"
 
     @shoal.remote
@@ -135,7 +136,7 @@ def test_wait_gives_what_is_ready_in_the_lists_order(shared_instance, tmp_path: 
     assert shoal.get(slow) == "held"
 
 
-def test_a_task_that_polls_for_a_file_which_a_later_task_makes(shared_instance, tmp_path: Path):
+def test_a_task_that_polls_for_a_file_which_a_later_task_makes(two_cpus, tmp_path: Path):
     gate = tmp_path / "gate"
 
     @shoal.remote
@@ -154,7 +155,7 @@ def test_a_task_that_polls_for_a_file_which_a_later_task_makes(shared_instance, 
     shoal.get(refs, timeout=30)
 
 
-def test_workers_are_named_for_what_they_run(shared_instance):
+def test_workers_are_named_for_what_they_run(two_cpus):
     @shoal.remote
     def visible():
         return Path("/proc/self/cmdline").read_bytes().split(b"\0")[0].decode(), os.getpid()

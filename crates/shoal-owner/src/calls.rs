@@ -158,19 +158,21 @@ impl Owner {
     /// A reply to the last push of a call in flight.
     pub(crate) fn call_replied(&mut self, answer: Answer, out: &mut Vec<Order>) {
         let Some(call) = self.calls.get_mut(&answer.task) else { return };
+        let id = answer.task;
         if call.state == CallState::Abandoned {
             self.discard_all(&answer, out);
         } else if answer.retryable && call.spec.retry_exceptions && call.cancel.is_none() && call.may_retry() {
             call.retries += 1;
             self.discard_all(&answer, out);
-            self.requeue_call(answer.task);
+            self.requeue_call(id);
             return;
+        } else {
+            let n = call.spec.num_returns;
+            self.settle_returns(n, answer, out);
         }
-        let Some(call) = self.remove_call(&answer.task) else { return };
-        if call.state != CallState::Abandoned {
-            self.settle_returns(call.spec.num_returns, answer, out);
+        if let Some(call) = self.remove_call(&id) {
+            self.unlend_call(&call);
         }
-        self.unlend_call(&call);
     }
 
     /// Pushes what may go (CALL-1, CALL-2).

@@ -52,9 +52,10 @@ impl Owner {
             let mine = entry.owner.worker == self.me.worker;
             assert!(mine || self.objects.by_owner.get(&entry.owner.worker).is_some_and(|s| s.contains(id)), "by_owner");
             borrowed += usize::from(!mine);
-            for (holder, n) in entry.shared.iter().flat_map(|s| &s.holders) {
-                assert!(mine && *n != 0, "XFER-2: holder {holder} of {id} has {n}");
-                assert!(self.objects.by_holder.get(holder).is_some_and(|s| s.contains(id)), "by_holder of {id}");
+            for ((holder, flow), n) in entry.shared.iter().flat_map(|s| &s.holders) {
+                assert!(mine && *n != 0, "XFER-2: {holder} {flow:?} {n} of {id}");
+                let listed = self.objects.by_holder.get(holder).is_some_and(|s| s.contains(&(*id, *flow)));
+                assert!(listed, "by_holder of {id}");
                 held += 1;
             }
             let waits = !entry.pending && mine && entry.shared.as_ref().is_some_and(|s| !s.fetchers.is_empty());

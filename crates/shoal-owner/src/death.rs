@@ -28,8 +28,10 @@ impl Owner {
         }
         self.seen.remove(&worker.worker);
         self.objects.outbox.forget(&worker.worker);
-        for id in sorted(self.objects.by_holder.remove(&worker.worker)) {
-            self.objects.drop_holder(&id, &worker.worker);
+        let mut held: Vec<_> = self.objects.by_holder.remove(&worker.worker).into_iter().flatten().collect();
+        held.sort_unstable();
+        for (id, flow) in held {
+            self.objects.drop_count(&id, worker.worker, flow);
         }
         self.owner_lost(worker, &error, out);
         let taken: FxHashSet<TaskId> = taken.into_iter().collect();
@@ -41,10 +43,11 @@ impl Owner {
 
     /// DEATH-2.
     fn owner_lost(&mut self, worker: Address, error: &ErrorValue, out: &mut Vec<Order>) {
-        let borrowed: Vec<ObjectId> =
-            self.objects.by_owner.get(&worker.worker).map(|ids| ids.iter().copied().collect()).unwrap_or_default();
+        let mut borrowed: Vec<ObjectId> =
+            self.objects.by_owner.get(&worker.worker).into_iter().flatten().copied().collect();
+        borrowed.sort_unstable();
         let died = Arc::new(owner_died(error));
-        for id in sorted(Some(borrowed)) {
+        for id in borrowed {
             let Some(entry) = self.objects.map.get_mut(&id) else { continue };
             entry.credits = 0;
             match &mut entry.value {
@@ -101,10 +104,4 @@ impl Owner {
             self.fail_task(id, error.clone(), out);
         }
     }
-}
-
-fn sorted(ids: Option<impl IntoIterator<Item = ObjectId>>) -> Vec<ObjectId> {
-    let mut ids: Vec<ObjectId> = ids.into_iter().flatten().collect();
-    ids.sort_unstable();
-    ids
 }

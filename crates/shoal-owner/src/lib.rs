@@ -55,6 +55,7 @@ use rustc_hash::FxHashMap;
 use shoal_proto::peer::PeerMsg;
 use shoal_types::{ActorId, Address, Args, LeaseId, ObjectId, RefWire, TaskId, Value, WorkerId};
 use tasks::{Answer, Cancel, Task};
+use transfer::{Lent, Way};
 
 /// The core. See the crate's page.
 pub struct Owner {
@@ -220,9 +221,12 @@ impl Owner {
     }
 
     fn on_call_done(&mut self, task: TaskId, caller: Address, refs: &[RefWire], orders: &mut Vec<Order>) {
-        refs.iter().for_each(|r| self.objects.pass_on(r, caller));
-        self.objects.flush_credits(orders);
         let lent = self.executing.remove(&task).unwrap_or_default();
+        let with_call = Lent(lent.iter().map(|r| r.id).collect());
+        for r in refs.iter().filter(|r| !with_call.0.contains(&r.id)) {
+            self.objects.pass_on(r, caller, Way::Reply);
+        }
+        self.objects.flush_credits(orders);
         let kept = self.objects.keep(&lent, caller);
         orders.push(Order::Reply { task, kept });
     }
@@ -234,12 +238,8 @@ impl Owner {
         }
         *last = seq;
         match msg {
-            PeerMsg::Credit(list) => {
-                list.iter().for_each(|c| self.objects.add_holder(&c.id, c.holder, i64::from(c.n)));
-            }
-            PeerMsg::Release(list) => {
-                list.iter().for_each(|(id, n)| self.objects.add_holder(id, from.worker, -i64::from(*n)));
-            }
+            PeerMsg::Credit(list) => self.objects.on_credits(&list, from.worker),
+            PeerMsg::Release(list) => self.objects.on_releases(&list, from.worker),
             PeerMsg::Fetch(id) => self.objects.on_fetch(id, from, orders),
             PeerMsg::Fetched { id, value } => self.objects.on_fetched(id, value, from.worker, orders),
             PeerMsg::CancelObject { id, force, recursive } => {

@@ -1,5 +1,5 @@
 //! Read-only looks at the core, for the I/O layer's hot path and for tests.
-use crate::{Owner, objects::Entry};
+use crate::{Owner, objects::{Entry, Flow}};
 use shoal_types::{
     ActorId, Address, Args, CallSpec, ErrorValue, LaneId, ObjectId, RefWire, TaskId, TaskSpec, Value, WorkerId,
 };
@@ -21,6 +21,8 @@ pub struct ObjectState {
     pub credits: u32,
     /// Owned: what it counts for other processes, in the order of their ids.
     pub holders: Vec<(WorkerId, i64)>,
+    /// Owned: refs that others announced to send back, less those that came.
+    pub returning: Vec<(WorkerId, i64)>,
     /// Whether there is a value.
     pub ready: bool,
 }
@@ -110,9 +112,13 @@ impl Owner {
 }
 
 fn state(id: ObjectId, e: &Entry) -> ObjectState {
-    let mut holders: Vec<(WorkerId, i64)> =
-        e.shared.iter().flat_map(|s| s.holders.iter().map(|(w, n)| (*w, *n))).collect();
-    holders.sort_unstable();
+    let counts = |flow: Flow| {
+        let of_flow = e.shared.iter().flat_map(|s| &s.holders).filter(|((_, f), _)| *f == flow);
+        let mut counts: Vec<(WorkerId, i64)> = of_flow.map(|((w, _), n)| (*w, *n)).collect();
+        counts.sort_unstable();
+        counts
+    };
+    let (holders, returning) = (counts(Flow::Holds), counts(Flow::Returns));
     ObjectState {
         object: RefWire { id, owner: e.owner },
         local: e.local,
@@ -121,6 +127,7 @@ fn state(id: ObjectId, e: &Entry) -> ObjectState {
         executing: e.executing,
         credits: e.credits,
         holders,
+        returning,
         ready: e.value.is_some(),
     }
 }

@@ -35,11 +35,20 @@ pub(crate) enum Dependent {
     Actor(ActorId),
 }
 
+/// What a count of another process stands for (XFER-2, XFER-3).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub(crate) enum Flow {
+    /// It holds refs.
+    Holds,
+    /// It sends refs back to us in replies: announced less arrived.
+    Returns,
+}
+
 /// What other processes have to do with an owned object; most objects have none.
 #[derive(Default)]
 pub(crate) struct Shared {
     /// Signed: a release may come before the credit that it answers. Never zero.
-    pub holders: FxHashMap<WorkerId, i64>,
+    pub holders: FxHashMap<(WorkerId, Flow), i64>,
     /// Who asked for the value before there was one.
     pub fetchers: Vec<Address>,
 }
@@ -53,6 +62,8 @@ pub(crate) struct Entry {
     pub executing: u32,
     /// Borrowed: how many the owner counts, or will count, for this process.
     pub credits: u32,
+    /// Borrowed: a credit for another process was sent since the entry came to be (XFER-5).
+    pub passed: bool,
     /// Owned: a task or call of ours is still to give the value.
     pub pending: bool,
     /// Borrowed: the owner was asked for the value.
@@ -72,6 +83,7 @@ impl Entry {
             contained: 0,
             executing: 0,
             credits: 0,
+            passed: false,
             pending: false,
             fetching: false,
             value: None,
@@ -107,7 +119,7 @@ pub(crate) struct Objects {
     /// Borrowed ones by their owner.
     pub by_owner: FxHashMap<WorkerId, FxHashSet<ObjectId>>,
     /// Owned ones by each process with a count that is not zero.
-    pub by_holder: FxHashMap<WorkerId, FxHashSet<ObjectId>>,
+    pub by_holder: FxHashMap<WorkerId, FxHashSet<(ObjectId, Flow)>>,
     /// Processes that are gone, and how.
     pub dead: FxHashMap<WorkerId, Arc<ErrorValue>>,
     /// The objects that count the handles of the actors made or called here.
@@ -185,38 +197,34 @@ impl Objects {
         debug_assert!(old.is_none(), "COUNT-1: {id} was made twice");
     }
 
-    /// Changes what an owned object counts for `holder`; nothing for one that is freed or a holder that is dead.
-    pub fn add_holder(&mut self, id: &ObjectId, holder: WorkerId, n: i64) {
-        if n == 0 || self.dead.contains_key(&holder) {
+    /// Changes what an owned object counts for a process; nothing for one that is freed or a process that is dead.
+    pub fn count(&mut self, id: &ObjectId, worker: WorkerId, flow: Flow, n: i64) {
+        if n == 0 || self.dead.contains_key(&worker) {
             return;
         }
         let Some(entry) = self.map.get_mut(id).filter(|e| e.owner.worker == self.me.worker) else { return };
         let holders = &mut entry.shared.get_or_insert_default().holders;
-        let count = holders.entry(holder).or_insert(0);
+        let count = holders.entry((worker, flow)).or_insert(0);
         let before = *count;
         *count += n;
         if *count == 0 {
-            self.forget_holder(id, &holder);
-        } else if before == 0 {
-            self.by_holder.entry(holder).or_default().insert(*id);
-        }
-    }
-
-    fn forget_holder(&mut self, id: &ObjectId, holder: &WorkerId) {
-        if let Some(ids) = self.by_holder.get_mut(holder) {
-            ids.remove(id);
-            if ids.is_empty() {
-                self.by_holder.remove(holder);
+            if let Some(ids) = self.by_holder.get_mut(&worker) {
+                ids.remove(&(*id, flow));
+                if ids.is_empty() {
+                    self.by_holder.remove(&worker);
+                }
             }
+            self.drop_count(id, worker, flow);
+        } else if before == 0 {
+            self.by_holder.entry(worker).or_default().insert((*id, flow));
         }
-        self.drop_holder(id, holder);
     }
 
-    /// Takes `holder` out of the entry alone; the index is the caller's.
-    pub fn drop_holder(&mut self, id: &ObjectId, holder: &WorkerId) {
+    /// Takes a count out of the entry alone; the index is the caller's.
+    pub fn drop_count(&mut self, id: &ObjectId, worker: WorkerId, flow: Flow) {
         let Some(entry) = self.map.get_mut(id) else { return };
         if let Some(shared) = &mut entry.shared {
-            shared.holders.remove(holder);
+            shared.holders.remove(&(worker, flow));
         }
         if !entry.wanted() {
             self.doomed.push(*id);

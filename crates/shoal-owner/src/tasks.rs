@@ -15,6 +15,7 @@
 use crate::{
     Order, Owner,
     objects::{Count, Dependent},
+    transfer::Lent,
 };
 use shoal_types::{Args, ErrorKind, ErrorValue, LeaseId, ObjectId, RefWire, TaskId, TaskSpec, Value, WorkerId};
 use std::sync::Arc;
@@ -210,27 +211,45 @@ impl Owner {
             task.retries += 1;
             self.discard_all(&answer, out);
             self.enqueue(answer.task);
-        } else if let Some(task) = self.tasks.remove(&answer.task) {
-            self.settle_returns(task.spec.num_returns, answer, out);
-            self.unlend(&task.spec.args);
+        } else {
+            let (id, n) = (answer.task, task.spec.num_returns);
+            self.settle_returns(n, answer, out);
+            self.forget_task(&id);
         }
     }
 
-    /// Takes an abandoned task out: its returns have their values.
+    /// Takes a task out whose returns have their values.
     pub(crate) fn forget_task(&mut self, id: &TaskId) {
         if let Some(task) = self.tasks.remove(id) {
             self.unlend(&task.spec.args);
         }
     }
 
+    /// What was lent with the call that this answers; nothing when no returned value holds a ref, nobody asks then.
+    fn lent_with(&self, answer: &Answer) -> Lent {
+        let args = match (self.tasks.get(&answer.task), self.calls.get(&answer.task)) {
+            (Some(task), _) => &task.spec.args,
+            (None, Some(call)) => &call.spec.args,
+            (None, None) => return Lent::default(),
+        };
+        if answer.values.iter().all(|v| v.refs().is_empty()) {
+            return Lent::default();
+        }
+        let inside = args.deps.iter().filter_map(|r| self.value(&r.id)).flat_map(Value::refs);
+        Lent(args.refs.iter().chain(inside).map(|r| r.id).collect())
+    }
+
     pub(crate) fn discard_all(&mut self, answer: &Answer, out: &mut Vec<Order>) {
+        let lent = self.lent_with(answer);
         for (index, value) in answer.values.iter().enumerate() {
-            self.objects.discard(value, answer.worker, Some((answer.task, index as u32)), out);
+            let id = ObjectId::new(answer.task, index as u32);
+            self.objects.discard(value, answer.worker, id, &lent, out);
         }
     }
 
     /// A value for each of `n` returns; one error stands for all, what is missing is an error, too many are let go.
     pub(crate) fn settle_returns(&mut self, n: u32, answer: Answer, out: &mut Vec<Order>) {
+        let lent = self.lent_with(&answer);
         let Answer { task, values, worker, .. } = answer;
         if let [Value::Error(error)] = &values[..] {
             self.fail_returns(task, n, error, out);
@@ -239,13 +258,11 @@ impl Owner {
         let mut values = values.into_iter();
         for index in 0..n {
             let value = values.next().unwrap_or_else(missing);
-            for r in value.refs() {
-                self.objects.received(r, worker);
-            }
+            self.objects.returned(&value, worker, &lent);
             self.objects.set_value(ObjectId::new(task, index), value, out);
         }
         for (index, value) in (n..).zip(values) {
-            self.objects.discard(&value, worker, Some((task, index)), out);
+            self.objects.discard(&value, worker, ObjectId::new(task, index), &lent, out);
         }
     }
 }

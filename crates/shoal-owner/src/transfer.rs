@@ -1,17 +1,35 @@
 //! Refs that cross processes (OWN-1…3): credits, releases, fetches, and the messages that say so.
+//! `docs/design/ownership.md` has the argument why nothing is freed early.
 //!
 //! - XFER-1 each ref that crosses costs one credit for its receiver, said to the owner by the sender before the sender
 //!   lets go of its own. Messages of a pair of processes keep their order, so the owner hears it in time.
 //! - XFER-2 the counts of an owner are signed: credit and release of one holder come from different processes, in any
-//!   order.
-//! - XFER-3 a ref that goes back to its owner is credited to the *sender*; the owner takes it off the sender's count
-//!   when the value arrives. So the sender's death between the two leaves nothing behind.
+//!   order. A process releases only when it holds nothing, all its credits at once.
+//! - XFER-3 a ref that goes back to its owner in a reply is announced to it by a credit in the owner's own name, and
+//!   counted for the *sender*, apart from what the sender holds, until the reply is there: replies go another way than
+//!   messages. A fetched value goes the same way and needs no announcement.
 //! - XFER-4 in one event credits leave before replies and fetched values, and those before releases.
-use crate::{Order, objects::{Count, Objects, lost}};
-use rustc_hash::FxHashMap;
+//! - XFER-5 who is only lent a ref and has it credited to somebody keeps it in the reply: else its lender's release
+//!   could overtake the credit.
+//! - XFER-6 a returned ref that was lent with the same call costs nothing: the caller holds it until the reply.
+use crate::{Order, objects::{Count, Flow, Objects, lost}};
+use rustc_hash::{FxHashMap, FxHashSet};
 use shoal_proto::peer::{Credit, PeerMsg};
-use shoal_types::{Address, ObjectId, RefWire, TaskId, Value, WorkerId};
+use shoal_types::{Address, ObjectId, RefWire, Value, WorkerId};
 use std::sync::Arc;
+
+/// How a value travels.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Way {
+    /// In a lane, besides the messages.
+    Reply,
+    /// As a message.
+    Fetch,
+}
+
+/// The refs that went with a call.
+#[derive(Default)]
+pub(crate) struct Lent(pub FxHashSet<ObjectId>);
 
 /// Messages for other processes that wait for the end of the event, one for each receiver.
 #[derive(Default)]
@@ -83,51 +101,79 @@ impl Objects {
         }
     }
 
-    /// `r` is inside a value that goes to `to`.
-    pub fn pass_on(&mut self, r: &RefWire, to: Address) {
+    /// `r` is inside a value that goes to `to`, by a reply or as an answer to a fetch.
+    pub fn pass_on(&mut self, r: &RefWire, to: Address, by: Way) {
         if self.dead.contains_key(&to.worker) {
             return;
         }
-        if r.owner.worker == to.worker {
-            self.outbox.credit(r.owner, r.id, self.me.worker);
-        } else if self.is_mine(r) {
-            self.add_holder(&r.id, to.worker, 1);
-        } else {
-            self.outbox.credit(r.owner, r.id, to.worker);
+        match (r.owner.worker == to.worker, by) {
+            (true, Way::Reply) | (false, _) if !self.is_mine(r) => self.outbox.credit(r.owner, r.id, to.worker),
+            (true, _) => {}
+            (false, _) => return self.count(&r.id, to.worker, Flow::Holds, 1),
+        }
+        self.mark_passed(r);
+    }
+
+    fn mark_passed(&mut self, r: &RefWire) {
+        if let Some(entry) = self.map.get_mut(&r.id) {
+            entry.passed = true;
         }
     }
 
     /// The executor of a call of ours keeps `r`, which we had lent it.
     pub fn credit_kept(&mut self, r: &RefWire, executor: WorkerId) {
-        if r.owner.worker == executor {
+        if r.owner.worker == executor || self.dead.contains_key(&executor) {
             return;
         }
         if self.is_mine(r) {
-            self.add_holder(&r.id, executor, 1);
-        } else if !self.dead.contains_key(&executor) {
+            self.count(&r.id, executor, Flow::Holds, 1);
+        } else {
             self.outbox.credit(r.owner, r.id, executor);
+            self.mark_passed(r);
         }
     }
 
     /// `r` came inside a value from `from`, which has seen to its credit.
-    pub fn received(&mut self, r: &RefWire, from: WorkerId) {
+    pub fn received(&mut self, r: &RefWire, from: WorkerId, by: Way) {
         self.add(r, Count::Contained);
-        if self.is_mine(r) {
-            self.add_holder(&r.id, from, -1);
-        } else if let Some(entry) = self.map.get_mut(&r.id) {
-            entry.credits += 1;
+        if !self.is_mine(r) {
+            self.entry(r).credits += 1;
+        } else if by == Way::Reply && from != self.me.worker {
+            self.count(&r.id, from, Flow::Returns, -1);
         }
     }
 
-    /// A value of a reply or an answer that nobody waits for: taken and let go of. `made_by` when it would have been
-    /// a return of that task: then its place in the arena is ours to free.
-    pub fn discard(&mut self, value: &Value, from: WorkerId, made_by: Option<(TaskId, u32)>, out: &mut Vec<Order>) {
+    /// The refs of a returned value; those in `lent` cost nothing (XFER-6).
+    pub fn returned(&mut self, value: &Value, from: WorkerId, lent: &Lent) {
         for r in value.refs() {
-            self.received(r, from);
-            self.sub(&r.id, Count::Contained);
+            if lent.0.contains(&r.id) {
+                self.add(r, Count::Contained);
+            } else {
+                self.received(r, from, Way::Reply);
+            }
         }
-        if let (Value::Stored { loc, .. }, Some((task, index))) = (value, made_by) {
-            let id = ObjectId::new(task, index);
+    }
+
+    /// What a message says about objects of ours.
+    pub fn on_credits(&mut self, list: &[Credit], from: WorkerId) {
+        for Credit { id, holder, n } in list {
+            if *holder == self.me.worker {
+                self.count(id, from, Flow::Returns, i64::from(*n));
+            } else {
+                self.count(id, *holder, Flow::Holds, i64::from(*n));
+            }
+        }
+    }
+
+    pub fn on_releases(&mut self, list: &[(ObjectId, u32)], from: WorkerId) {
+        list.iter().for_each(|(id, n)| self.count(id, from, Flow::Holds, -i64::from(*n)));
+    }
+
+    /// A returned value that nobody waits for: taken and let go of, with its place in the arena.
+    pub fn discard(&mut self, value: &Value, from: WorkerId, id: ObjectId, lent: &Lent, out: &mut Vec<Order>) {
+        self.returned(value, from, lent);
+        value.refs().iter().for_each(|r| self.sub(&r.id, Count::Contained));
+        if let Value::Stored { loc, .. } = value {
             let same = |v: &Value| matches!(v, Value::Stored { loc: l, .. } if l == loc);
             if !self.map.get(&id).and_then(|e| e.value.as_ref()).is_some_and(same) {
                 out.push(Order::Free { id, loc: *loc });
@@ -164,7 +210,7 @@ impl Objects {
         let mine = self.map.get(&id).filter(|e| e.owner.worker == self.me.worker);
         let value = mine.and_then(|e| e.value.clone()).unwrap_or_else(|| Value::Error(Arc::new(lost(&id))));
         for r in value.refs() {
-            self.pass_on(r, to);
+            self.pass_on(r, to, Way::Fetch);
         }
         self.flush_credits(out);
         self.send(to, PeerMsg::Fetched { id, value }, out);
@@ -174,24 +220,25 @@ impl Objects {
     pub fn on_fetched(&mut self, id: ObjectId, value: Value, from: WorkerId, out: &mut Vec<Order>) {
         match self.map.get(&id) {
             Some(entry) if entry.value.is_none() && entry.owner.worker == from => {
-                for r in value.refs() {
-                    self.received(r, from);
-                }
+                value.refs().iter().for_each(|r| self.received(r, from, Way::Fetch));
                 self.set_value(id, value, out);
             }
-            _ => self.discard(&value, from, None, out),
+            _ => {
+                value.refs().iter().for_each(|r| self.received(r, from, Way::Fetch));
+                value.refs().iter().for_each(|r| self.sub(&r.id, Count::Contained));
+            }
         }
     }
 
     /// The refs among those lent that stay here after the call, once each; with the reply the lender credits us.
     pub fn keep(&mut self, lent: &[RefWire], lender: Address) -> Vec<RefWire> {
         let mut kept: Vec<RefWire> = Vec::new();
-        let mut seen = rustc_hash::FxHashSet::default();
+        let mut seen = FxHashSet::default();
         for r in lent {
             let foreign = !self.is_mine(r);
             if let Some(entry) = self.map.get_mut(&r.id)
                 && foreign
-                && entry.kept()
+                && (entry.kept() || entry.passed)
                 && seen.insert(r.id)
                 && !self.dead.contains_key(&lender.worker)
             {

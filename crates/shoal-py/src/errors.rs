@@ -46,6 +46,10 @@ fn make(py: Python<'_>, kind: &str, message: &str, pickled: &[u8], actor: Option
 /// What the user's exception is to others: its text, which always arrives, and its pickle when it has one.
 pub(crate) fn pack(py: Python<'_>, error: &PyErr, name: &str, retry: Option<&Bound<'_, PyAny>>) -> (ErrorValue, bool) {
     let packed = hooks(py).and_then(|h| {
+        // A fetched error keeps its traceback beside the exception.
+        if let Some(traceback) = error.traceback(py) {
+            error.value(py).setattr("__traceback__", traceback)?;
+        }
         let out = call(py, &h.pack_error, (error.value(py), name, retry))?;
         out.extract::<(String, Vec<u8>, bool)>()
     });

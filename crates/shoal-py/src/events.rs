@@ -5,8 +5,12 @@ use crate::session::runtime;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
+use shoal_worker::Runtime;
 use std::collections::HashMap;
+use std::sync::Arc;
 
+/// The runtime whose notices are read: it is kept until they are all read, also after the session's end.
+static SOURCE: Mutex<Option<Arc<Runtime>>> = Mutex::new(None);
 static TOKENS: Mutex<Option<HashMap<u64, Py<PyAny>>>> = Mutex::new(None);
 
 /// Asks for `("ready", token)` from `events` when the ref has a value.
@@ -23,9 +27,10 @@ pub(crate) fn watch(r#ref: &Bound<'_, ObjectRef>, token: Py<PyAny>) -> PyResult<
 #[pyfunction]
 pub(crate) fn events(py: Python<'_>) -> PyResult<Option<Py<PyList>>> {
     let out = PyList::empty(py);
-    let Some(runtime) = crate::session::try_runtime() else { return Ok(None) };
+    let Some(runtime) = SOURCE.lock().clone() else { return Ok(None) };
     let notices = py.detach(|| runtime.notices());
     if notices.ready.is_empty() && notices.logs.is_empty() && notices.cancels.is_empty() {
+        SOURCE.lock().take_if(|source| Arc::ptr_eq(source, &runtime));
         return Ok(None);
     }
     for task in notices.cancels {
@@ -44,6 +49,11 @@ pub(crate) fn events(py: Python<'_>) -> PyResult<Option<Py<PyList>>> {
     Ok(Some(out.unbind()))
 }
 
+/// A session has begun.
+pub(crate) fn begin(runtime: &Arc<Runtime>) {
+    *SOURCE.lock() = Some(Arc::clone(runtime));
+}
+
 /// The session is over: nobody will be told.
 pub(crate) fn forget() {
     let tokens = TOKENS.lock().take();
@@ -57,4 +67,9 @@ pub(crate) fn forked() {
         unsafe { TOKENS.force_unlock() };
     }
     std::mem::forget(TOKENS.lock().take());
+    if SOURCE.is_locked() {
+        // SAFETY: as above.
+        unsafe { SOURCE.force_unlock() };
+    }
+    std::mem::forget(SOURCE.lock().take());
 }

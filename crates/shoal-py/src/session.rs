@@ -43,6 +43,7 @@ fn begin(py: Python<'_>, socket: OwnedFd, role: Role) -> PyResult<Py<PyDict>> {
     let connected = py.detach(|| Runtime::connect(socket, greeting));
     let runtime = connected.map_err(|e| pyo3::exceptions::PyConnectionError::new_err(e.to_string()))?;
     EPOCH.fetch_add(1, SeqCst);
+    crate::events::begin(&runtime);
     *RUNTIME.write() = Some(runtime);
     session(py)
 }

@@ -341,7 +341,11 @@ fn arguments<'py>(py: Python<'py>, runtime: &Runtime, frame: &ArgsFrame<'_>) -> 
 /// Turns a result into values and pushes the reply.
 fn answer(py: Python<'_>, runtime: &Runtime, ticket: &Ticket, result: PyResult<Bound<'_, PyAny>>, retry: Option<&Bound<'_, PyAny>>, cancelled: bool) {
     let micros = u32::try_from(ticket.started.elapsed().as_micros()).unwrap_or(u32::MAX);
-    let outcome = result.and_then(|value| values(py, runtime, ticket, &value));
+    // The value is held until the core has credited the caller with the refs inside (OWN-2).
+    let (value, outcome) = match result {
+        Ok(value) => (Some(value.clone()), values(py, runtime, ticket, &value)),
+        Err(error) => (None, Err(error)),
+    };
     let (values, retryable) = match outcome {
         Ok(values) => (values, false),
         Err(_) if cancelled => (vec![Value::Error(Arc::new(ErrorValue::new(ErrorKind::Cancelled, "the task was cancelled")))], false),
@@ -361,6 +365,7 @@ fn answer(py: Python<'_>, runtime: &Runtime, ticket: &Ticket, result: PyResult<B
         values,
     };
     runtime.finish(answer);
+    drop(value);
 }
 
 fn values(py: Python<'_>, runtime: &Runtime, ticket: &Ticket, value: &Bound<'_, PyAny>) -> PyResult<Vec<Value>> {

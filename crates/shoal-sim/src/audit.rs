@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Default)]
 pub(crate) struct Audit {
-    /// How often it may begin, -1 for ever; how often it did.
+    /// How often it may begin; how often it did.
     runs: BTreeMap<TaskId, (i64, i64)>,
     freed: BTreeSet<u64>,
     /// Last call that began, of each ordered actor's life and caller.
@@ -25,6 +25,7 @@ impl Audit {
     }
 
     pub fn submitted(&mut self, id: TaskId, max_retries: i32) {
+        assert!(max_retries >= 0, "the simulator bounds retries");
         self.runs.insert(id, (i64::from(max_retries) + 1, 0));
     }
 
@@ -101,7 +102,7 @@ impl World {
             for _ in 0..left.len() {
                 let held = left.iter().filter(|s| excused.contains(&s.object.id));
                 let inside = held.filter_map(|s| owner.value(&s.object.id)).flat_map(Value::refs).map(|r| r.id);
-                let inside: Vec<ObjectId> = inside.collect();
+                let inside: Vec<ObjectId> = inside.chain(self.daemon.kept_alive_by(&excused)).collect();
                 excused.extend(inside);
             }
             for state in &left {

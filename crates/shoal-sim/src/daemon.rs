@@ -86,6 +86,12 @@ impl Daemon {
         self.actors.values().filter(|a| a.dead.is_none()).count()
     }
 
+    /// What living actors were made with whose handles are among these.
+    pub fn kept_alive_by(&self, handles: &BTreeSet<ObjectId>) -> Vec<ObjectId> {
+        let kept = self.actors.values().filter(|a| a.dead.is_none() && handles.contains(&a.handle));
+        kept.flat_map(|a| a.args.deps.iter().chain(&a.args.refs)).map(|r| r.id).collect()
+    }
+
     /// The life is up: who is told, with what the creator has to credit.
     pub fn started(&mut self, (id, incarnation): (ActorId, u32), kept: Vec<RefWire>) -> Vec<(Pid, Vec<RefWire>)> {
         let Some(actor) = self.actors.get_mut(&id).filter(|a| a.incarnation == incarnation) else { return Vec::new() };
