@@ -4,10 +4,49 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import Future
 from typing import Any, Generic, TypeVar, final
 
-T = TypeVar("T")
+_T = TypeVar("_T")
+
+__all__ = [
+    "ActorRef",
+    "actor_from_bytes",
+    "create_actor",
+    "get_actor",
+    "kill_actor",
+    "BufferView",
+    "current",
+    "interrupt_wanted",
+    "events",
+    "watch",
+    "set_hooks",
+    "cancel",
+    "get",
+    "put",
+    "wait",
+    "kv_get",
+    "kv_put",
+    "named_actors",
+    "nodes",
+    "status",
+    "stop_instance",
+    "ObjectRef",
+    "ref_from_bytes",
+    "connect_driver",
+    "connect_worker",
+    "connected",
+    "disconnect",
+    "forked",
+    "node_main",
+    "session",
+    "Template",
+    "set_title",
+    "Call",
+    "exit_actor",
+    "leave",
+    "run_worker",
+]
 
 @final
-class ObjectRef(Generic[T]):
+class ObjectRef(Generic[_T]):
     """A value that is or will be somewhere. Made by calls and `put` only."""
 
     def hex(self) -> str: ...
@@ -15,9 +54,23 @@ class ObjectRef(Generic[T]):
     def is_nil(self) -> bool: ...
     def owner(self) -> bytes: ...
     """Id of the owning process."""
-    def future(self) -> Future[T]: ...
-    def __await__(self) -> Generator[Any, None, T]: ...
+    def future(self) -> Future[_T]: ...
+    def __await__(self) -> Generator[Any, None, _T]: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
+    def __copy__(self) -> ObjectRef[_T]: ...
+    def __deepcopy__(self, _memo: Any, /) -> ObjectRef[_T]: ...
+    @classmethod
+    def __class_getitem__(cls, key: Any) -> Any: ...
+    @classmethod
+    def nil(cls) -> ObjectRef[Any]: ...
+
+def ref_from_bytes(wire: bytes) -> ObjectRef[Any]: ...
+
+@final
+class BufferView:
+    """Read-only bytes of a stored value, pinned while anything looks at them."""
+
+    def __len__(self) -> int: ...
 
 @final
 class Template:
@@ -73,6 +126,8 @@ class Call:
     """Makes it the current call of this thread (`current_task`, nesting depth)."""
     def leave(self) -> None: ...
 
+def actor_from_bytes(wire: bytes) -> ActorRef: ...
+def forked() -> None: ...
 def set_hooks(hooks: Any) -> None: ...
 def connect_driver(sock_fd: int, namespace: str, start: str, logs: bool) -> dict[str, Any]: ...
 def connect_worker(address: str, start: int) -> dict[str, Any]: ...

@@ -96,8 +96,7 @@ def test_a_full_arena_is_an_error_that_says_so(session_root):
     with shoal.init(num_cpus=1, object_store_memory=100 << 20):
         kept = [shoal.put(np.ones(2_500_000)) for _ in range(3)]
         with pytest.raises(shoal.exceptions.ObjectStoreFullError):
-            for _ in range(5):
-                kept.append(shoal.put(np.ones(2_500_000)))
+            kept.extend(shoal.put(np.ones(2_500_000)) for _ in range(5))
         assert shoal.get(kept[0]).sum() == 2_500_000
 
 

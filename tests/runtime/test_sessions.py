@@ -36,7 +36,13 @@ def test_refs_of_an_older_session_raise_one_sentence():
 
 
 def test_programs_side_by_side(session_root, tmp_path):
-    code = "import shoal; shoal.init(num_cpus=1)\n@shoal.remote\ndef f(i): return i\nassert shoal.get([f.remote(i) for i in range(50)]) == list(range(50))"
+    code = """
+import shoal
+shoal.init(num_cpus=1)
+@shoal.remote
+def f(i): return i
+assert shoal.get([f.remote(i) for i in range(50)]) == list(range(50))
+"""
     children = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(5)]
     assert [c.wait(60) for c in children] == [0] * 5
 

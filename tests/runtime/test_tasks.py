@@ -23,7 +23,24 @@ def add(a, b):
 
 @pytest.mark.parametrize(
     "value",
-    [None, True, False, 0, -1, 2**62, 2**70, 1.5, "", "text", "é" * 100, "\ud800", b"", b"x" * 100, [1, [2]], {"a": (1, {2})}],
+    [
+        None,
+        True,
+        False,
+        0,
+        -1,
+        2**62,
+        2**70,
+        1.5,
+        "",
+        "text",
+        "é" * 100,
+        "\ud800",
+        b"",
+        b"x" * 100,
+        [1, [2]],
+        {"a": (1, {2})},
+    ],
 )
 def test_a_value_comes_back_as_it_went(two_cpus, value):
     assert shoal.get(echo.remote(value, key=value)) == ((value,), {"key": value})

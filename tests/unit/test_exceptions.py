@@ -134,7 +134,7 @@ CAUSES = [
     KeyboardInterrupt(),
     exceptions.GetTimeoutError("late"),
 ]
-FIELDS = "errno strerror filename reason value name path code extra only exceptions".split()
+FIELDS = ("errno", "strerror", "filename", "reason", "value", "name", "path", "code", "extra", "only", "exceptions")
 
 
 @pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: type(cause).__name__)

@@ -8,20 +8,25 @@ import shoal
 from shoal.core.compat_table import page
 from shoal.core.options import Scope, Status, check_options, table
 
-COMMON = """num_cpus num_gpus memory resources accelerator_type label_selector fallback_strategy name scheduling_strategy
-    runtime_env enable_task_events placement_group placement_group_bundle_index placement_group_capture_child_tasks
-    _labels""".split()
-TASK = """num_returns max_calls max_retries retry_exceptions object_store_memory _generator_backpressure_num_objects
-    _num_objects_per_yield""".split()
-ACTOR = """concurrency_groups lifetime max_concurrency max_restarts max_task_retries max_pending_calls namespace
-    get_if_exists allow_out_of_order_execution enable_tensor_transport""".split()
-METHOD = """num_returns concurrency_group max_task_retries retry_exceptions enable_task_events tensor_transport
-    _generator_backpressure_num_objects""".split()
-INIT = """address num_cpus num_gpus resources labels object_store_memory local_mode ignore_reinit_error
+
+def words(text):
+    return text.split()
+
+
+COMMON = words("""num_cpus num_gpus memory resources accelerator_type label_selector fallback_strategy name
+    scheduling_strategy runtime_env enable_task_events placement_group
+    placement_group_bundle_index placement_group_capture_child_tasks _labels""")
+TASK = words("""num_returns max_calls max_retries retry_exceptions object_store_memory
+    _generator_backpressure_num_objects _num_objects_per_yield""")
+ACTOR = words("""concurrency_groups lifetime max_concurrency max_restarts max_task_retries max_pending_calls namespace
+    get_if_exists allow_out_of_order_execution enable_tensor_transport""")
+METHOD = words("""num_returns concurrency_group max_task_retries retry_exceptions enable_task_events tensor_transport
+    _generator_backpressure_num_objects""")
+INIT = words("""address num_cpus num_gpus resources labels object_store_memory local_mode ignore_reinit_error
     include_dashboard dashboard_host dashboard_port job_config configure_logging logging_level logging_format
     logging_config log_to_driver namespace runtime_env enable_resource_isolation cgroup_path system_reserved_cpu
     system_reserved_memory proxy_server_url _temp_dir _system_config _node_ip_address _memory _metrics_export_port
-    _plasma_directory _object_spilling_directory _tracing_startup_hook _labels""".split()
+    _plasma_directory _object_spilling_directory _tracing_startup_hook _labels""")
 
 SUPPORTED = {
     Scope.TASK: """num_cpus num_gpus memory resources num_returns max_retries retry_exceptions max_calls name

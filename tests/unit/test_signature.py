@@ -9,6 +9,9 @@ from shoal.core.signature import ANYTHING, Shape, plain_of
 def f(a, b=2, *, c=3): ...
 
 
+def painted(*, colour=3): ...
+
+
 def g(a, /, b, *rest, c, **more): ...
 
 
@@ -23,7 +26,7 @@ CASES = [
     (f, (1, 2, 3), {}, "f() takes from 1 to 2 positional arguments but 3 were given"),
     (f, (1,), {"a": 1}, "f() got multiple values for argument 'a'"),
     (f, (1,), {"d": 1}, "f() got an unexpected keyword argument 'd'"),
-    (f, (1,), {"cc": 1}, "f() got an unexpected keyword argument 'cc'; did you mean 'c'?"),
+    (painted, (), {"color": 1}, "painted() got an unexpected keyword argument 'color'; did you mean 'colour'?"),
     (g, (1, 2), {}, "g() missing a required argument: 'c'"),
     (g, (1,), {"c": 3}, "g() missing a required argument: 'b'"),
     (g, (1, 2, 3, 4), {"c": 3, "x": 1}, None),

@@ -178,13 +178,8 @@ fn only_its_creator_is_told_which_refs_it_keeps() {
     w.args(1);
     w.assign(1, 20);
     let kept: Vec<RefWire> = vec![spec(1, "").handle];
-    let orders = w.go(Event::Started {
-        worker: client(20),
-        actor: actor(1),
-        incarnation: 0,
-        error: None,
-        kept: kept.clone(),
-    });
+    let orders =
+        w.go(Event::Started { worker: client(20), actor: actor(1), incarnation: 0, error: None, kept: kept.clone() });
     let told = |who| {
         orders.iter().find_map(|o| match o {
             Order::TellUp { client: c, kept, .. } if *c == client(who) => Some(kept.clone()),

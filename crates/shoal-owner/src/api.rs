@@ -2,8 +2,8 @@
 use serde::{Deserialize, Serialize};
 use shoal_proto::peer::PeerMsg;
 use shoal_types::{
-    ActorId, Address, ArenaLoc, CallSpec, ErrorValue, LaneId, LeaseId, ObjectId, RefWire, TaskId, TaskSpec,
-    Value, WorkerId,
+    ActorId, Address, ArenaLoc, CallSpec, ErrorValue, LaneId, LeaseId, ObjectId, RefWire, TaskId, TaskSpec, Value,
+    WorkerId,
 };
 
 /// Something that has happened.
@@ -251,4 +251,3 @@ pub enum Order {
     /// Kill this worker's process (`cancel(force=True)`).
     KillWorker(WorkerId),
 }
-

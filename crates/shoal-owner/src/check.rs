@@ -1,9 +1,5 @@
 //! Every index recomputed from what it indexes. For tests: it looks at everything.
-use crate::{
-    Owner,
-    calls::CallState,
-    tasks::TaskState,
-};
+use crate::{Owner, calls::CallState, tasks::TaskState};
 use rustc_hash::FxHashMap;
 use shoal_types::{Args, LeaseId, ObjectId, Value};
 
@@ -39,7 +35,10 @@ impl Owner {
             assert_eq!(entry.contained, contained.take(id), "COUNT-1: contained of {id}");
             assert_eq!(entry.executing, executing.take(id), "COUNT-1: executing of {id}");
         }
-        assert!(lent.0.is_empty() && contained.0.is_empty() && executing.0.is_empty(), "COUNT-1: a count without entry");
+        assert!(
+            lent.0.is_empty() && contained.0.is_empty() && executing.0.is_empty(),
+            "COUNT-1: a count without entry"
+        );
     }
 
     fn check_objects(&self) {
@@ -76,7 +75,10 @@ impl Owner {
             if task.state == TaskState::Queued {
                 *queued.entry(task.spec.key).or_default() += 1;
                 let queue = &self.keys[&task.spec.key].queue;
-                assert!(queue.binary_search_by_key(&task.place, |(p, _)| *p).is_ok(), "LEASE-1: {id} is queued nowhere");
+                assert!(
+                    queue.binary_search_by_key(&task.place, |(p, _)| *p).is_ok(),
+                    "LEASE-1: {id} is queued nowhere"
+                );
             }
         }
         let mut leases = 0;

@@ -27,11 +27,12 @@ impl Owner {
         let key = self.keys.entry(key_id).or_default();
         key.seen += 1;
         key.told = key.told.saturating_sub(1);
+        key.granted = true;
+        mark(&mut self.dirty_keys, key, key_id);
         if key.live == 0 || self.objects.dead.contains_key(&worker.worker) {
             out.push(Order::ReturnLease(lease));
             return;
         }
-        key.granted = true;
         key.leases.push(Lease {
             id: lease,
             lane,
@@ -44,7 +45,6 @@ impl Owner {
         });
         self.deadline = self.deadline.min(now + crate::keys::IDLE_MICROS);
         self.lease_keys.insert(lease, key_id);
-        mark(&mut self.dirty_keys, key, key_id);
     }
 
     pub(crate) fn on_recalled(&mut self, lease_id: LeaseId, out: &mut Vec<Order>) {

@@ -1,5 +1,8 @@
 //! Read-only looks at the core, for the I/O layer's hot path and for tests.
-use crate::{Owner, objects::{Entry, Flow}};
+use crate::{
+    Owner,
+    objects::{Entry, Flow},
+};
 use shoal_types::{
     ActorId, Address, Args, CallSpec, ErrorValue, LaneId, ObjectId, RefWire, TaskId, TaskSpec, Value, WorkerId,
 };

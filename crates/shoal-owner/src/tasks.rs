@@ -96,12 +96,7 @@ impl Owner {
 
     /// Lends arguments, and asks for the values of dependencies that have none: how many those are, and the first
     /// error among the others.
-    pub(crate) fn lend(
-        &mut self,
-        args: &Args,
-        who: Dependent,
-        out: &mut Vec<Order>,
-    ) -> (u32, Option<Arc<ErrorValue>>) {
+    pub(crate) fn lend(&mut self, args: &Args, who: Dependent, out: &mut Vec<Order>) -> (u32, Option<Arc<ErrorValue>>) {
         let (mut left, mut error) = (0, None);
         for r in &args.deps {
             let entry = self.objects.entry(r);

@@ -12,7 +12,10 @@
 //! - XFER-5 who is only lent a ref and has it credited to somebody keeps it in the reply: else its lender's release
 //!   could overtake the credit.
 //! - XFER-6 a returned ref that was lent with the same call costs nothing: the caller holds it until the reply.
-use crate::{Order, objects::{Count, Flow, Objects, lost}};
+use crate::{
+    Order,
+    objects::{Count, Flow, Objects, lost},
+};
 use rustc_hash::{FxHashMap, FxHashSet};
 use shoal_proto::peer::{Credit, PeerMsg};
 use shoal_types::{Address, ObjectId, RefWire, Value, WorkerId};

@@ -233,7 +233,9 @@ fn fetching_what_is_freed_or_never_was_is_object_lost() {
     let mut w = World::default();
     let message = w.peer(3, PeerMsg::Fetch(object(1)));
     let out = w.feed(message);
-    let [Order::Send { msg: PeerMsg::Fetched { value: Value::Error(e), .. }, .. }] = &out[..] else { panic!("{out:?}") };
+    let [Order::Send { msg: PeerMsg::Fetched { value: Value::Error(e), .. }, .. }] = &out[..] else {
+        panic!("{out:?}")
+    };
     assert_eq!(e.kind, ErrorKind::ObjectLost);
 }
 

@@ -379,4 +379,3 @@ pub struct LogLine {
     /// The line without its end.
     pub line: Vec<u8>,
 }
-

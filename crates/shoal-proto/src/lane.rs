@@ -30,7 +30,6 @@ pub const FUNCTION: u8 = 5;
 /// Flag of a request: the user's exceptions may be retried, so the worker is to tell whether this one counts.
 pub const RETRY_EXCEPTIONS: u8 = 1;
 
-
 /// How a call ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Status {

@@ -101,7 +101,8 @@ fn a_request_carries_values_and_resolved_dependencies_with_the_refs_of_both() {
     assert_eq!((request.attempt, request.num_returns, request.depth, request.name), (3, 2, 4, "f"));
     assert!(request.retry_exceptions);
     assert_eq!(request.target, Target::Function(FunctionId([6; 16])));
-    let slots = [(None, Slot::Value(b"one")), (None, Slot::Value(b"dep")), (Some("key"), Slot::Stored(wire(2).id, loc(40)))];
+    let slots =
+        [(None, Slot::Value(b"one")), (None, Slot::Value(b"dep")), (Some("key"), Slot::Stored(wire(2).id, loc(40)))];
     assert_eq!(request.args.slots, slots);
     assert_eq!(request.args.refs, [wire(7), wire(9)]);
 }

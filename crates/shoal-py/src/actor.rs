@@ -50,7 +50,6 @@ impl ActorRef {
         Self { wire, epoch: epoch(), methods: Mutex::default() }
     }
 
-
     fn interned(&self, method: &str) -> Arc<str> {
         let mut methods = self.methods.lock();
         if let Some(name) = methods.get(method) {
@@ -155,8 +154,8 @@ fn serde_bytes(wire: &Wire) -> PyResult<Vec<u8>> {
 /// The other half of `ActorRef.__reduce__`.
 #[pyfunction]
 pub(crate) fn actor_from_bytes(py: Python<'_>, wire: &[u8]) -> PyResult<ActorRef> {
-    let wire: Wire = postcard::from_bytes(wire)
-        .map_err(|_| errors::local(py, "System", "a pickled actor handle cannot be read"))?;
+    let wire: Wire =
+        postcard::from_bytes(wire).map_err(|_| errors::local(py, "System", "a pickled actor handle cannot be read"))?;
     if let Some(handle) = wire.handle {
         runtime(py)?.take_handle(handle, wire.actor, wire.unordered);
     }
@@ -195,7 +194,13 @@ where
     value.extract::<T>().map_err(Into::into)
 }
 
-fn actor_spec(spec: &Bound<'_, PyDict>, handle: RefWire, task: TaskId, class_name: String, args: Args) -> PyResult<ActorSpec> {
+fn actor_spec(
+    spec: &Bound<'_, PyDict>,
+    handle: RefWire,
+    task: TaskId,
+    class_name: String,
+    args: Args,
+) -> PyResult<ActorSpec> {
     let amounts = |name| field::<HashMap<String, f64>>(spec, name).map(|m| resources(&m));
     Ok(ActorSpec {
         id: ActorId(task.0),
@@ -239,4 +244,3 @@ pub(crate) fn kill_actor(py: Python<'_>, actor: &Bound<'_, ActorRef>, no_restart
     let asked = py.detach(|| runtime.ask(Request::KillActor { actor: id, no_restart }));
     asked.map(|_| ()).map_err(|e| errors::exception(py, &e))
 }
-

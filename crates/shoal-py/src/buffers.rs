@@ -47,7 +47,14 @@ impl BufferView {
         let data = this.value.as_slice()[this.start..this.start + this.len].as_ptr();
         // SAFETY: `data` stays where it is while `slf`, which PyBuffer_FillInfo counts, is alive.
         let filled = unsafe {
-            ffi::PyBuffer_FillInfo(view, slf.as_ptr(), data.cast_mut().cast::<c_void>(), this.len as ffi::Py_ssize_t, 1, flags)
+            ffi::PyBuffer_FillInfo(
+                view,
+                slf.as_ptr(),
+                data.cast_mut().cast::<c_void>(),
+                this.len as ffi::Py_ssize_t,
+                1,
+                flags,
+            )
         };
         if filled == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
     }

@@ -73,7 +73,11 @@ fn encode_builtin<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Encoded<'p
     if let Ok(bytes) = object.cast_exact::<PyBytes>() {
         let data = bytes.as_bytes();
         let short = data.len() <= LONG;
-        return Ok(Some(if short { Encoded::Plain(with_tag(flat::BYTES, data)) } else { Encoded::Bytes(bytes.clone()) }));
+        return Ok(Some(if short {
+            Encoded::Plain(with_tag(flat::BYTES, data))
+        } else {
+            Encoded::Bytes(bytes.clone())
+        }));
     }
     Ok(None)
 }
@@ -169,7 +173,8 @@ impl Encoded<'_> {
                 let data = pickle.as_bytes();
                 let mut head = Vec::new();
                 flat::put_head(&mut head, &layout, data.len(), &lens);
-                let spans = buffers.iter().zip(&layout.buffers).map(|(b, at)| (*at, Span(b.buf_ptr().cast(), b.len_bytes())));
+                let spans =
+                    buffers.iter().zip(&layout.buffers).map(|(b, at)| (*at, Span(b.buf_ptr().cast(), b.len_bytes())));
                 Parts::Pickled(head, Span::of(data), spans.collect())
             }
         }
@@ -186,7 +191,13 @@ impl Encoded<'_> {
     }
 
     /// Makes it a value of `owner`: in this process's memory, or in the arena without the GIL.
-    pub(crate) fn into_value(self, py: Python<'_>, runtime: &Runtime, id: ObjectId, owner: WorkerId) -> PyResult<Value> {
+    pub(crate) fn into_value(
+        self,
+        py: Python<'_>,
+        runtime: &Runtime,
+        id: ObjectId,
+        owner: WorkerId,
+    ) -> PyResult<Value> {
         let refs = self.refs().to_vec();
         let len = self.len();
         let parts = self.parts();

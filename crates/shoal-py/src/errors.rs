@@ -57,6 +57,8 @@ pub(crate) fn pack(py: Python<'_>, error: &PyErr, name: &str, retry: Option<&Bou
         Ok((message, pickled, retryable)) => {
             (ErrorValue { kind: ErrorKind::Task, message, pickled, actor: None }, retryable)
         }
-        Err(second) => (ErrorValue::new(ErrorKind::Task, format!("{name} raised {error}, and packing it raised {second}")), false),
+        Err(second) => {
+            (ErrorValue::new(ErrorKind::Task, format!("{name} raised {error}, and packing it raised {second}")), false)
+        }
     }
 }

@@ -20,7 +20,6 @@ mod template;
 mod title;
 mod worker;
 
-
 #[pyo3::pymodule(name = "_core", gil_used = true)]
 mod core_module {
     use pyo3::prelude::*;
@@ -59,4 +58,3 @@ mod core_module {
         Ok(())
     }
 }
-

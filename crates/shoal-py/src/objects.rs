@@ -53,7 +53,13 @@ pub(crate) fn get<'py>(refs: &Bound<'py, PyAny>, timeout: Option<f64>, copy: boo
     Ok(out.into_any())
 }
 
-fn open<'py>(py: Python<'py>, runtime: &Runtime, id: ObjectId, value: &Value, copy: bool) -> PyResult<Bound<'py, PyAny>> {
+fn open<'py>(
+    py: Python<'py>,
+    runtime: &Runtime,
+    id: ObjectId,
+    value: &Value,
+    copy: bool,
+) -> PyResult<Bound<'py, PyAny>> {
     let bytes = runtime.open(id, value).map_err(|e| errors::exception(py, &e))?;
     decode(py, bytes, copy)
 }
@@ -65,7 +71,11 @@ fn ids_of(refs: &Bound<'_, PyAny>) -> PyResult<Vec<ObjectId>> {
     for item in list.try_iter()? {
         let item = item?;
         let Ok(one) = item.cast::<ObjectRef>() else {
-            let text = format!("a list of ObjectRefs is needed; it holds {} of type {}", item.repr()?, item.get_type().name()?);
+            let text = format!(
+                "a list of ObjectRefs is needed; it holds {} of type {}",
+                item.repr()?,
+                item.get_type().name()?
+            );
             return Err(PyTypeError::new_err(text));
         };
         ids.push(one.get().id(py)?);
@@ -88,7 +98,12 @@ fn wait_for(py: Python<'_>, runtime: &Runtime, ids: &[ObjectId], timeout: Option
         Ok(true) => Ok(()),
         Ok(false) => {
             runtime.unwant(ids, &waiter);
-            let text = format!("{} of {} objects were not ready after {} s", runtime.are_ready(ids).iter().filter(|r| !**r).count(), ids.len(), timeout.unwrap_or(0.0));
+            let text = format!(
+                "{} of {} objects were not ready after {} s",
+                runtime.are_ready(ids).iter().filter(|r| !**r).count(),
+                ids.len(),
+                timeout.unwrap_or(0.0)
+            );
             Err(errors::local(py, "GetTimeout", &text))
         }
         Err(error) => {
@@ -110,7 +125,8 @@ fn sleep(py: Python<'_>, runtime: &Runtime, waiter: &Arc<Waiter>, timeout: Optio
     if waiter.done() {
         return Ok(true);
     }
-    let deadline = timeout.map(|t| Instant::now() + Duration::try_from_secs_f64(t).unwrap_or(Duration::from_secs(1 << 30)));
+    let deadline =
+        timeout.map(|t| Instant::now() + Duration::try_from_secs_f64(t).unwrap_or(Duration::from_secs(1 << 30)));
     let _blocking = (timeout != Some(0.0)).then(|| Blocking::begin(runtime));
     loop {
         match py.detach(|| runtime.wait(waiter, deadline)) {

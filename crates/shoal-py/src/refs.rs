@@ -43,13 +43,19 @@ impl ObjectRef {
     }
 
     pub(crate) fn id(&self, py: Python<'_>) -> PyResult<ObjectId> {
-        if self.epoch == epoch() { Ok(self.wire.id) } else { runtime_of(py, self.epoch, "ObjectRef").map(|_| self.wire.id) }
+        if self.epoch == epoch() {
+            Ok(self.wire.id)
+        } else {
+            runtime_of(py, self.epoch, "ObjectRef").map(|_| self.wire.id)
+        }
     }
 }
 
 impl Drop for ObjectRef {
     fn drop(&mut self) {
-        if self.epoch == epoch() && let Some(runtime) = try_runtime() {
+        if self.epoch == epoch()
+            && let Some(runtime) = try_runtime()
+        {
             runtime.drop_ref(self.wire.id);
         }
     }

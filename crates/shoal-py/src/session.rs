@@ -25,7 +25,8 @@ pub(crate) fn try_runtime() -> Option<Arc<Runtime>> {
 
 /// The runtime, or the exception that says that there is none.
 pub(crate) fn runtime(py: Python<'_>) -> PyResult<Arc<Runtime>> {
-    try_runtime().ok_or_else(|| errors::local(py, "NotConnected", "shoal is not initialised in this process: call shoal.init()"))
+    try_runtime()
+        .ok_or_else(|| errors::local(py, "NotConnected", "shoal is not initialised in this process: call shoal.init()"))
 }
 
 /// The runtime of an object made in session `epoch`.
@@ -50,7 +51,13 @@ fn begin(py: Python<'_>, socket: OwnedFd, role: Role) -> PyResult<Py<PyDict>> {
 
 /// Begins a driver's session over a connected socket, which it takes.
 #[pyfunction]
-pub(crate) fn connect_driver(py: Python<'_>, sock_fd: i32, namespace: String, start: String, logs: bool) -> PyResult<Py<PyDict>> {
+pub(crate) fn connect_driver(
+    py: Python<'_>,
+    sock_fd: i32,
+    namespace: String,
+    start: String,
+    logs: bool,
+) -> PyResult<Py<PyDict>> {
     // SAFETY: the caller gives the descriptor away.
     let socket = unsafe { OwnedFd::from_raw_fd(sock_fd) };
     begin(py, socket, Role::Driver { namespace, start, logs })
@@ -60,8 +67,9 @@ pub(crate) fn connect_driver(py: Python<'_>, sock_fd: i32, namespace: String, st
 #[pyfunction]
 pub(crate) fn connect_worker(py: Python<'_>, address: String, start: u64) -> PyResult<Py<PyDict>> {
     let path = address.strip_prefix("unix:").unwrap_or(&address);
-    let socket = shoal_net::connect(std::path::Path::new(path))
-        .map_err(|e| pyo3::exceptions::PyConnectionError::new_err(format!("cannot reach the node daemon at {address}: {e}")))?;
+    let socket = shoal_net::connect(std::path::Path::new(path)).map_err(|e| {
+        pyo3::exceptions::PyConnectionError::new_err(format!("cannot reach the node daemon at {address}: {e}"))
+    })?;
     begin(py, socket, Role::Worker { start })
 }
 

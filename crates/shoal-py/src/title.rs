@@ -13,7 +13,9 @@ pub(crate) fn set_title(title: &str) {
 
 /// The kernel's short name of the main thread (15 bytes), and the process's command line.
 pub(crate) fn show(title: &str) {
-    let Ok(name) = CString::new(title.as_bytes().iter().copied().filter(|b| *b != 0).collect::<Vec<_>>()) else { return };
+    let Ok(name) = CString::new(title.as_bytes().iter().copied().filter(|b| *b != 0).collect::<Vec<_>>()) else {
+        return;
+    };
     // SAFETY: the kernel copies at most 16 bytes of a NUL-terminated string.
     unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
     write_command_line(name.as_bytes());

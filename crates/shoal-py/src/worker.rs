@@ -98,7 +98,9 @@ impl Worker {
                 Work::Become(spec, incarnation, args) => self.become_actor(py, &spec, incarnation, &args)?,
                 Work::End | Work::Stop => return Ok(0),
                 // A late signal of a cancel whose task has ended.
-                Work::Interrupted => py.check_signals().or_else(|e| if e.is_instance_of::<pyo3::exceptions::PyKeyboardInterrupt>(py) { Ok(()) } else { Err(e) })?,
+                Work::Interrupted => py.check_signals().or_else(|e| {
+                    if e.is_instance_of::<pyo3::exceptions::PyKeyboardInterrupt>(py) { Ok(()) } else { Err(e) }
+                })?,
             }
         }
     }
@@ -158,11 +160,12 @@ impl Worker {
 
     fn function(&mut self, py: Python<'_>, id: FunctionId) -> PyResult<&Function> {
         if !self.functions.contains_key(&id) {
-            let blob = self.blobs.get(&id).ok_or_else(|| {
-                errors::local(py, "System", "a function was called before it was sent")
-            })?;
-            let (callable, retry) =
-                call(py, &hooks(py)?.load_function, (PyBytes::new(py, blob),))?.extract::<(Py<PyAny>, Option<Py<PyAny>>)>()?;
+            let blob = self
+                .blobs
+                .get(&id)
+                .ok_or_else(|| errors::local(py, "System", "a function was called before it was sent"))?;
+            let (callable, retry) = call(py, &hooks(py)?.load_function, (PyBytes::new(py, blob),))?
+                .extract::<(Py<PyAny>, Option<Py<PyAny>>)>()?;
             self.functions.insert(id, Function { callable, retry });
         }
         Ok(&self.functions[&id])
@@ -179,7 +182,14 @@ impl Worker {
         }
     }
 
-    fn run_method(&mut self, py: Python<'_>, mut ticket: Ticket, method: &str, group: &str, args: &ArgsFrame<'_>) -> PyResult<()> {
+    fn run_method(
+        &mut self,
+        py: Python<'_>,
+        mut ticket: Ticket,
+        method: &str,
+        group: &str,
+        args: &ArgsFrame<'_>,
+    ) -> PyResult<()> {
         let Some(actor) = &self.actor else {
             let error = errors::local(py, "System", "a method was called before the actor was made");
             self.settle(py, &ticket, Err(error), None);
@@ -197,7 +207,15 @@ impl Worker {
             (None, Ok((args, kwargs))) => {
                 let kwargs = kwargs.unwrap_or_else(|| PyDict::new(py));
                 runtime.count_running(true);
-                let handle = Bound::new(py, Call { ticket: Mutex::new(Some(ticket.clone())), name: Arc::clone(&ticket.name), task: ticket.task, actor: id })?;
+                let handle = Bound::new(
+                    py,
+                    Call {
+                        ticket: Mutex::new(Some(ticket.clone())),
+                        name: Arc::clone(&ticket.name),
+                        task: ticket.task,
+                        actor: id,
+                    },
+                )?;
                 let dispatch = actor.runtime.bind(py);
                 let sent = dispatch.call_method1("dispatch", (&handle, method, group, args, kwargs));
                 match sent {
@@ -215,7 +233,13 @@ impl Worker {
     }
 
     /// Answers a call that ran on the main thread.
-    fn settle(&mut self, py: Python<'_>, ticket: &Ticket, result: PyResult<Bound<'_, PyAny>>, retry: Option<&Bound<'_, PyAny>>) {
+    fn settle(
+        &mut self,
+        py: Python<'_>,
+        ticket: &Ticket,
+        result: PyResult<Bound<'_, PyAny>>,
+        retry: Option<&Bound<'_, PyAny>>,
+    ) {
         if let Err(error) = &result
             && error.is_instance_of::<PySystemExit>(py)
         {
@@ -241,11 +265,18 @@ impl Worker {
     fn become_actor(&mut self, py: Python<'_>, spec: &ActorSpec, incarnation: u32, args: &[u8]) -> PyResult<()> {
         self.show_title(&Arc::from(spec.class_name.as_str()));
         let frame = ArgsFrame::decode(&mut Reader::new(args));
-        let frame = frame.map_err(|e| errors::local(py, "System", &format!("a constructor's arguments cannot be read: {e}")))?;
+        let frame = frame
+            .map_err(|e| errors::local(py, "System", &format!("a constructor's arguments cannot be read: {e}")))?;
         let creator = spec.handle.owner;
         let task = spec.handle.id.task;
         self.runtime.begin(task, frame.refs.clone());
-        let current = Current { task, name: Arc::clone(&self.title), depth: spec.depth, attempt: incarnation as u16, actor: Some(spec.id) };
+        let current = Current {
+            task,
+            name: Arc::clone(&self.title),
+            depth: spec.depth,
+            attempt: incarnation as u16,
+            actor: Some(spec.id),
+        };
         let made = arguments(py, &self.runtime, &frame).and_then(|(args, kwargs)| {
             current::enter(current);
             let made = construct(py, hooks(py)?, spec, args, kwargs);
@@ -302,7 +333,11 @@ fn exit_code(py: Python<'_>, error: &PyErr) -> i32 {
 }
 
 /// Runs user code on the main thread, interruptible by a cancel (CUR-1).
-fn run_on_main<'py>(ticket: &Ticket, actor: Option<ActorId>, run: impl FnOnce() -> PyResult<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+fn run_on_main<'py>(
+    ticket: &Ticket,
+    actor: Option<ActorId>,
+    run: impl FnOnce() -> PyResult<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
     current::enter(ticket.current(actor));
     current::set_running(Some(ticket.task));
     let result = run();
@@ -339,7 +374,14 @@ fn arguments<'py>(py: Python<'py>, runtime: &Runtime, frame: &ArgsFrame<'_>) -> 
 }
 
 /// Turns a result into values and pushes the reply.
-fn answer(py: Python<'_>, runtime: &Runtime, ticket: &Ticket, result: PyResult<Bound<'_, PyAny>>, retry: Option<&Bound<'_, PyAny>>, cancelled: bool) {
+fn answer(
+    py: Python<'_>,
+    runtime: &Runtime,
+    ticket: &Ticket,
+    result: PyResult<Bound<'_, PyAny>>,
+    retry: Option<&Bound<'_, PyAny>>,
+    cancelled: bool,
+) {
     let micros = u32::try_from(ticket.started.elapsed().as_micros()).unwrap_or(u32::MAX);
     // The value is held until the core has credited the caller with the refs inside (OWN-2).
     let (value, outcome) = match result {
@@ -348,7 +390,9 @@ fn answer(py: Python<'_>, runtime: &Runtime, ticket: &Ticket, result: PyResult<B
     };
     let (values, retryable) = match outcome {
         Ok(values) => (values, false),
-        Err(_) if cancelled => (vec![Value::Error(Arc::new(ErrorValue::new(ErrorKind::Cancelled, "the task was cancelled")))], false),
+        Err(_) if cancelled => {
+            (vec![Value::Error(Arc::new(ErrorValue::new(ErrorKind::Cancelled, "the task was cancelled")))], false)
+        }
         Err(error) => {
             let (packed, retryable) = errors::pack(py, &error, &ticket.name, retry);
             (vec![Value::Error(Arc::new(packed))], retryable && ticket.retry_exceptions)
@@ -449,7 +493,8 @@ pub(crate) fn leave(py: Python<'_>, reason: Option<String>) -> PyResult<()> {
 #[pyfunction]
 pub(crate) fn exit_actor(py: Python<'_>, reason: String) -> PyResult<()> {
     let runtime = runtime(py)?;
-    let actor = current::actor().ok_or_else(|| PyValueError::new_err("exit_actor() works only inside an actor's method"))?;
+    let actor =
+        current::actor().ok_or_else(|| PyValueError::new_err("exit_actor() works only inside an actor's method"))?;
     runtime.tell_node(&ToNode::ActorExit { actor, reason });
     Ok(())
 }

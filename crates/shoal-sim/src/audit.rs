@@ -57,7 +57,8 @@ impl World {
         for ((caller, worker), lane) in &self.lanes {
             if *caller == pid || *worker == pid {
                 let asked = lane.requests.iter().flat_map(|r| &r.refs);
-                let answered = lane.replies.iter().flat_map(|r| r.kept.iter().chain(r.values.iter().flat_map(Value::refs)));
+                let answered =
+                    lane.replies.iter().flat_map(|r| r.kept.iter().chain(r.values.iter().flat_map(Value::refs)));
                 self.audit.tainted.extend(asked.chain(answered).map(|r| r.id));
             }
         }
@@ -95,6 +96,7 @@ impl World {
 
     /// After the last drop: nothing, but what a dead process may have left.
     pub(crate) fn check_empty(&self) {
+        if std::env::var_os("SHOAL_SIM_LOG").is_some() { for p in self.alive() { eprintln!("ROLE {p} {:?} running {} inbox {} deadline {:?}", self.processes[p].role, self.processes[p].running.len(), self.processes[p].inbox.len(), self.processes[p].owner.next_deadline()); } eprintln!("{:?}", self.daemon.dbg()); }
         for pid in self.alive() {
             let owner = &self.processes[pid].owner;
             let left = owner.borrower_state();

@@ -22,14 +22,18 @@ impl World {
         let process = &mut self.processes[pid];
         assert!(process.alive, "SIM-2: {pid} is dead and got {event:?}");
         let mut orders = Vec::new();
-        if std::env::var_os("SHOAL_SIM_LOG").is_some() { eprintln!("P{pid} {event:?}"); }
+        if std::env::var_os("SHOAL_SIM_LOG").is_some() {
+            eprintln!("P{pid} {event:?}");
+        }
         let recorded = self.options.record.then(|| (self.now, event.clone()));
         process.owner.handle(self.now, event, &mut orders);
         if let Some(recorded) = recorded {
             process.trace.events.push(recorded);
             process.trace.orders.push(orders.clone());
         }
-        if std::env::var_os("SHOAL_SIM_LOG").is_some() { eprintln!("    {orders:?}"); }
+        if std::env::var_os("SHOAL_SIM_LOG").is_some() {
+            eprintln!("    {orders:?}");
+        }
         process.owner.sanity_check();
         orders
     }

@@ -62,7 +62,14 @@ impl Daemon {
         (id, self.actors[&id].unordered)
     }
 
-    pub fn register(&mut self, id: ActorId, creator: Pid, handle: ObjectId, args: Args, (unordered, restarts): (bool, u32)) {
+    pub fn register(
+        &mut self,
+        id: ActorId,
+        creator: Pid,
+        handle: ObjectId,
+        args: Args,
+        (unordered, restarts): (bool, u32),
+    ) {
         self.handles.insert(handle, id);
         let actor = Actor {
             creator,
@@ -86,6 +93,7 @@ impl Daemon {
         self.actors.values().filter(|a| a.dead.is_none()).count()
     }
 
+    pub fn dbg(&self) -> String { format!("{:?} {:?} {:?}", self.leases, self.wishes.iter().map(|(k,w)| (*k,w.want,w.seen,w.granted)).collect::<Vec<_>>(), self.actors.iter().filter(|(_,a)| a.dead.is_none()).map(|(i,a)| (*i,a.worker,a.up,a.refs.is_some())).collect::<Vec<_>>()) }
     /// What living actors were made with whose handles are among these.
     pub fn kept_alive_by(&self, handles: &BTreeSet<ObjectId>) -> Vec<ObjectId> {
         let kept = self.actors.values().filter(|a| a.dead.is_none() && handles.contains(&a.handle));
@@ -190,8 +198,7 @@ impl World {
         self.processes[worker].role = Role::Actor(id);
         let task: TaskId = actor.handle.task;
         let (caller, constructs) = (creator, Some(life));
-        let running =
-            Running { caller, task, attempt: 0, num_returns: 0, retry_exceptions: false, args, constructs };
+        let running = Running { caller, task, attempt: 0, num_returns: 0, retry_exceptions: false, args, constructs };
         self.begin(worker, running);
         true
     }

@@ -37,7 +37,9 @@ const REMEMBERED: usize = 32;
 pub(crate) enum Relayed {
     Message(u64, PeerMsg),
     /// The sender is dead; nothing comes after this.
-    Lost { intended: bool },
+    Lost {
+        intended: bool,
+    },
 }
 
 /// See the crate's page.
@@ -208,7 +210,8 @@ impl World {
     }
 
     fn repeat_message(&mut self) {
-        let known: Vec<usize> = (0..self.delivered.len()).filter(|i| self.processes[self.delivered[*i].1].alive).collect();
+        let known: Vec<usize> =
+            (0..self.delivered.len()).filter(|i| self.processes[self.delivered[*i].1].alive).collect();
         if let Some(at) = self.choices.pick(&known) {
             let (from, to, seq, msg) = self.delivered[at].clone();
             self.feed(to, Event::Peer { from: address(from), seq, msg });

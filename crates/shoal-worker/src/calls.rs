@@ -105,7 +105,9 @@ impl Runtime {
                 self.notices.lock().logs.extend(lines);
                 self.noticed.notify_all();
             }
-            ToClient::BecomeActor { spec, incarnation, args } => self.executor.become_actor(self, *spec, incarnation, args),
+            ToClient::BecomeActor { spec, incarnation, args } => {
+                self.executor.become_actor(self, *spec, incarnation, args)
+            }
             ToClient::EndActor => self.executor.end(self),
             ToClient::Retire => self.executor.retire(self),
             ToClient::Exit => self.executor.exit(self),

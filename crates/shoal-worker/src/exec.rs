@@ -85,6 +85,9 @@ struct Table {
     stopped: bool,
 }
 
+/// What to do, on the I/O thread, when a call is cancelled.
+pub type OnCancel = Box<dyn Fn(TaskId) + Send>;
+
 /// The executor's part of the runtime.
 #[derive(Default)]
 pub(crate) struct Executor {
@@ -95,7 +98,7 @@ pub(crate) struct Executor {
     idle: AtomicBool,
     busy_calls: AtomicU32,
     cancelled: Mutex<Vec<(TaskId, bool)>>,
-    on_cancel: Mutex<Option<Box<dyn Fn(TaskId) + Send>>>,
+    on_cancel: Mutex<Option<OnCancel>>,
 }
 
 impl Executor {
@@ -394,7 +397,7 @@ impl Runtime {
     }
 
     /// Sets what to do, on the I/O thread, when a call that may run here is cancelled.
-    pub fn on_cancel(&self, f: Box<dyn Fn(TaskId) + Send>) {
+    pub fn on_cancel(&self, f: OnCancel) {
         *self.executor.on_cancel.lock() = Some(f);
     }
 

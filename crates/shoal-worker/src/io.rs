@@ -92,7 +92,9 @@ impl<'a> Io<'a> {
             PollFd::from_borrowed_fd(runtime.kick.as_fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(runtime.wake.fd(), PollFlags::IN),
         ];
-        let limit = self.limit().map(|d| rustix::time::Timespec { tv_sec: d.as_secs() as i64, tv_nsec: d.subsec_nanos().into() });
+        let limit = self
+            .limit()
+            .map(|d| rustix::time::Timespec { tv_sec: d.as_secs() as i64, tv_nsec: d.subsec_nanos().into() });
         // An error here can only be EINTR, though signals are blocked: look and come again.
         let _ = poll(&mut fds, limit.as_ref());
     }
@@ -103,9 +105,12 @@ impl<'a> Io<'a> {
         if self.bye.is_some() {
             return Some(GOODBYE / 10);
         }
-        let deadline = runtime.state.lock().owner.next_deadline().map(|at| {
-            Duration::from_micros(at.saturating_sub(runtime.now()).max(50))
-        });
+        let deadline = runtime
+            .state
+            .lock()
+            .owner
+            .next_deadline()
+            .map(|at| Duration::from_micros(at.saturating_sub(runtime.now()).max(50)));
         let look = runtime.active.load(SeqCst).then_some(self.look);
         match (deadline, look) {
             (Some(a), Some(b)) => Some(a.min(b)),

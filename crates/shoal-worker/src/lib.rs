@@ -26,10 +26,10 @@ mod trace;
 mod wait;
 mod waiter;
 
-pub use exec::{Answer, CallFrame, Work};
+pub use exec::{Answer, CallFrame, OnCancel, Work};
 pub use objects::{Full, INLINE_LIMIT, ValueBytes};
-pub use shoal_store::copy_into;
 pub use runtime::{Fatal, Greeting, Notices, Runtime};
+pub use shoal_store::copy_into;
 pub use state::Session;
 pub use wait::Waited;
 pub use waiter::Waiter;

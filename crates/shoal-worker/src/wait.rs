@@ -78,7 +78,9 @@ impl Runtime {
             match end {
                 Unparked::Look => {}
                 Unparked::Interrupted => return Waited::Interrupted,
-                Unparked::Timeout if passed(deadline) => return if waiter.done() { Waited::Done } else { Waited::Timeout },
+                Unparked::Timeout if passed(deadline) => {
+                    return if waiter.done() { Waited::Done } else { Waited::Timeout };
+                }
                 Unparked::Timeout => return Waited::Interrupted,
             }
         }
@@ -238,4 +240,3 @@ impl Runtime {
 fn passed(deadline: Option<Instant>) -> bool {
     deadline.is_some_and(|d| Instant::now() >= d)
 }
-

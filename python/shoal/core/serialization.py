@@ -2,7 +2,6 @@
 
 One pass of C's pickler with protocol 5. Classes and functions that other processes can't import (those of `__main__`,
 lambdas, local ones, remote-decorated ones) go by value through cloudpickle's reducers, all else as pickle does it.
-Which of the two is decided once for each class or function and remembered.
 """
 
 import copyreg
@@ -60,10 +59,6 @@ def _refresh() -> None:
     Pickler.dispatch_table = {**table, **_seen_copyreg}
 
 
-# Classes and functions that pickle by reference, by id; the value keeps the id taken.
-_BY_REFERENCE: dict[int, object] = {}
-
-
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     """C's pickler with cloudpickle's reducers where they are needed."""
 
@@ -76,13 +71,15 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def reducer_override(self, obj: Any) -> Any:
         """By value what can't be imported elsewhere."""
         if isinstance(obj, type | types.FunctionType):
-            key = id(obj)
-            if _BY_REFERENCE.get(key) is obj and not _cp._PICKLE_BY_VALUE_MODULES:
+            name = obj.__module__
+            # The common case of what cloudpickle then decides at length: a module's own attribute.
+            if (
+                name != "__main__"
+                and getattr(sys.modules.get(name), obj.__qualname__, None) is obj
+                and not _cp._PICKLE_BY_VALUE_MODULES
+            ):
                 return NotImplemented
-            how = cloudpickle.Pickler.reducer_override(self, obj)
-            if how is NotImplemented:
-                _BY_REFERENCE[key] = obj
-            return how
+            return cloudpickle.Pickler.reducer_override(self, obj)
         return NotImplemented
 
 

@@ -323,12 +323,15 @@ def sweep_old_sessions() -> list[str]:
 
     now, dead = time.time(), []
     for path in _dead_sessions():
+        changed = os.stat(path).st_mtime
         for left in ("node.sock", "node.json"):
             try:
                 os.unlink(os.path.join(path, left))
             except OSError:
                 continue
-        dead.append((os.stat(path).st_mtime, path))
+        # Its age is the session's, not that of this change.
+        os.utime(path, (changed, changed))
+        dead.append((changed, path))
     removed, total = [], 0
     for changed, path in sorted(dead, reverse=True):
         total += _size(path)

@@ -47,14 +47,7 @@ pub struct Link {
 
 impl Link {
     pub fn new(sock: OwnedFd) -> Self {
-        Self {
-            sock,
-            writer: FrameWriter::new(),
-            reader: FrameReader::new(),
-            _bell: None,
-            _wake: None,
-            requests: 0,
-        }
+        Self { sock, writer: FrameWriter::new(), reader: FrameReader::new(), _bell: None, _wake: None, requests: 0 }
     }
 
     pub fn greet(&mut self, protocol: u32, role: Role) -> ToClient {
