@@ -51,10 +51,15 @@ pub fn run(config: &str, first_client: RawFd, zygote: RawFd, zygote_pid: i32) ->
     // SAFETY: the caller hands both descriptors over; nobody else closes them.
     let own = |fd: RawFd| (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd) });
     let (client, zygote) = (own(first_client), own(zygote));
+    // Open until the reason is written: the client reads that when it meets end-of-file.
+    let held = client.as_ref().and_then(sys::dup);
     let started = NodeConfig::from_json(config)
         .and_then(|config| node::Node::start(config, client, zygote.map(|fd| (fd, zygote_pid.unsigned_abs()))));
     match started {
-        Ok(mut node) => node.serve(),
+        Ok(mut node) => {
+            drop(held);
+            node.serve()
+        }
         Err(error) => {
             eprintln!("shoal: the node daemon cannot start: {error}");
             1

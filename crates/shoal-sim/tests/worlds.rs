@@ -65,3 +65,10 @@ proptest! {
         world.finish();
     }
 }
+
+#[test]
+#[ignore = "one run, by hand: SHOAL_SIM_SEED"]
+fn one() {
+    let seed: u64 = std::env::var("SHOAL_SIM_SEED").unwrap().parse().unwrap();
+    run(seed, 800, Options { kills: std::env::var_os("NOKILLS").is_none(), ..Options::default() });
+}

@@ -69,9 +69,7 @@ def _env_vars(value: Any) -> dict[str, str]:
 def _working_dir(value: Any) -> str:
     if not isinstance(value, str | os.PathLike):
         raise TypeError(f"runtime_env['working_dir'] takes a path, not {type(value).__name__}")
-    path = os.fspath(value)
-    if not isinstance(path, str):
-        raise TypeError("runtime_env['working_dir'] takes a path as a string, not bytes")
+    path = os.fsdecode(value)
     if "://" in path or path.endswith(".zip"):
         raise ValueError(f"runtime_env['working_dir']={path!r}: archives and addresses are not supported yet")
     if not os.path.isdir(path):
