@@ -19,7 +19,6 @@ def report(log, name):
 
 
 log = Log.remote()
-log.write.remote("first")
-log.write.remote("second")
+shoal.get([log.write.remote("first"), log.write.remote("second")])
 shoal.get(report.remote(log, "from a task"))
 print(shoal.get(log.read.remote()))

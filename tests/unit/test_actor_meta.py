@@ -141,7 +141,7 @@ def test_every_actor_has_the_built_in_methods():
 
 
 def test_a_decorator_keeps_what_it_decorates():
-    actor_class = shoal.remote(Kinds) if False else shoal.remote(concurrency_groups={"io": 1})(Kinds)
+    actor_class = shoal.remote(concurrency_groups={"io": 1})(Kinds)
     assert actor_class.__ray_actor_class__ is Kinds
     assert (actor_class.__name__, actor_class.__module__) == ("Kinds", __name__)
     assert repr(actor_class) == "<actor class Kinds>"

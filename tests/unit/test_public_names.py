@@ -86,7 +86,7 @@ def test_importing_shoal_imports_next_to_nothing(shoal_run):
 
 def test_a_session_needs_neither_numpy_nor_asyncio(shoal_run):
     shoal_run("""
-        import sys, shoal.core.hooks, shoal.runtime.session, shoal.runtime.api, shoal.core.decorators, shoal.runtime.worker
+        import sys, shoal.core.hooks, shoal.runtime.api, shoal.core.decorators, shoal.runtime.worker
         assert not {"numpy", "asyncio", "concurrent.futures", "multiprocessing", "click", "difflib"} & set(sys.modules)
     """)
 

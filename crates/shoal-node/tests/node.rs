@@ -105,7 +105,8 @@ fn lines_arrive_whole_in_order_and_in_a_file() {
     let (mut lines, mut pid) = (Vec::new(), 0);
     while lines.last().is_none_or(|l| l != "three") {
         if let Some(ToClient::Logs(new)) = it.driver.next() {
-            assert!(new.iter().all(|l| !l.stderr && l.name == "probe"));
+            // Before its greeting a worker has no name.
+            assert!(new.iter().all(|l| !l.stderr && (l.name == "probe" || l.name.is_empty())));
             pid = new[0].pid;
             lines.extend(new.into_iter().map(|l| String::from_utf8(l.line).unwrap()));
         }

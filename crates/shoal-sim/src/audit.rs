@@ -107,6 +107,7 @@ impl World {
                 let inside: Vec<ObjectId> = inside.chain(self.daemon.kept_alive_by(&excused)).collect();
                 excused.extend(inside);
             }
+            if std::env::var_os("SHOAL_SIM_LOG").is_some() { for s in &left { eprintln!("LEFT {pid} {s:?} excused {}", excused.contains(&s.object.id)); } }
             for state in &left {
                 let id = &state.object.id;
                 assert!(excused.contains(id), "COUNT-1: left in {pid}: {state:?}; others: {:?}", self.who_knows(id));

@@ -270,7 +270,11 @@ impl World {
     fn actor_hit(&mut self, id: ActorId, dead: Pid) {
         let actor = self.daemon.actors.get_mut(&id).expect("just listed");
         if actor.creator == dead || actor.restarts == 0 {
+            let worker = actor.worker;
             self.bury(id, ErrorValue::new(ErrorKind::ActorDied, format!("process {dead} was killed")));
+            if let Some(worker) = worker.filter(|w| self.processes[*w].alive) {
+                self.kill(worker, true);
+            }
             return;
         }
         actor.restarts -= 1;
