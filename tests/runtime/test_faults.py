@@ -128,3 +128,23 @@ def test_a_killed_daemon_is_an_error_at_once(session_root: Path, shoal_run):
         """
     )
     assert run.stdout.split() == ["told", "True"]
+
+
+def test_a_crash_shows_its_python_stack_also_after_many_workers_ended(two_cpus):
+    @shoal.remote(num_cpus=0)
+    class Idle:
+        def here(self):
+            return True
+
+    @shoal.remote(max_retries=0)
+    def crashes():
+        import ctypes
+
+        ctypes.string_at(0)
+
+    for _ in range(3):
+        actors = [Idle.remote() for _ in range(30)]
+        shoal.get([a.here.remote() for a in actors], timeout=60)
+        del actors
+        with pytest.raises(shoal.exceptions.WorkerCrashedError, match="(?s)SIGSEGV.*in crashes"):
+            shoal.get(crashes.remote(), timeout=30)

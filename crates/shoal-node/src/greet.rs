@@ -115,7 +115,7 @@ impl Node {
         self.sched_event(SchedEvent::ClientJoined { client: worker, job, driver: kind == Kind::Driver });
         if let Some(start) = start {
             if let Some(proc) = self.procs.get_mut(&start) {
-                proc.worker = Some(worker);
+                (proc.worker, proc.deadline) = (Some(worker), None);
             }
             self.sched_event(SchedEvent::WorkerReady { start, worker });
         }

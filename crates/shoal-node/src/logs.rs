@@ -124,9 +124,10 @@ impl Node {
 
     /// A worker's pipe is readable.
     pub(crate) fn on_output(&mut self, start: u64, stderr: bool) {
+        // An event may be older than the end of its process.
+        let Some(proc) = self.procs.get_mut(&start) else { return };
         let mut buf = std::mem::take(&mut self.buffer);
         let (mut lines, mut total) = (Vec::new(), 0);
-        let Some(proc) = self.procs.get_mut(&start) else { return };
         let stream = proc.output.stream(stderr);
         while total < TURN {
             let (got, n) = stream.read(&mut buf, &mut lines);

@@ -12,6 +12,9 @@ use std::sync::Arc;
 /// How long a worker may take to end after it closed its connection, and its zygote to say how it ended.
 pub(crate) const GRACE: u64 = 1_000_000;
 
+/// How long a worker may take from its fork to its greeting.
+const GREETING: u64 = 60_000_000;
+
 /// One worker process, by the number of its start.
 pub(crate) struct Proc {
     pub job: JobId,
@@ -32,7 +35,7 @@ pub(crate) struct Proc {
     pub dismissed: bool,
     /// Its process has ended.
     pub ended: Option<Ended>,
-    /// When patience with it ends: it closed its connection, or nobody says how it ended.
+    /// When patience with it ends: it does not greet, it closed its connection, or nobody says how it ended.
     pub deadline: Option<u64>,
 }
 
@@ -61,6 +64,7 @@ impl Node {
     pub(crate) fn on_forked(&mut self, start: u64, pid: u32) {
         let Some(proc) = self.procs.get_mut(&start).filter(|p| p.pid.is_none()) else { return };
         proc.pid = Some(pid);
+        proc.deadline = Some(self.clock.micros() + GREETING);
         if let Ok(pidfd) = PidFd::open(pid) {
             let _ = self.poller.add(&pidfd, Token::Proc(start).into(), Interest::Read);
             proc.pidfd = Some(pidfd);
@@ -113,6 +117,8 @@ impl Node {
             proc.deadline = None;
             if proc.pidfd.is_none() {
                 self.end_proc(start, Ended::Unknown);
+            } else if proc.worker.is_none() {
+                self.kill_proc(start, "it did not greet the daemon in a minute");
             } else {
                 self.kill_proc(start, "it closed its connection to the daemon");
             }

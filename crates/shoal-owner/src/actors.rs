@@ -150,9 +150,15 @@ impl Owner {
 
     fn start_actor(&mut self, id: ActorId, error: Option<&Arc<ErrorValue>>, out: &mut Vec<Order>) {
         let Some(creation) = self.actors.get_mut(&id).and_then(|a| a.creation.as_mut()) else { return };
-        if !std::mem::replace(&mut creation.started, true) {
-            out.push(Order::StartActor { actor: id, error: error.map(|e| (**e).clone()) });
+        if std::mem::replace(&mut creation.started, true) {
+            return;
         }
+        // One may have been lost while the others were awaited.
+        let error = match self.actors.get(&id).and_then(|a| a.creation.as_ref()) {
+            Some(creation) if error.is_none() => self.dep_error(&creation.args),
+            _ => error.cloned(),
+        };
+        out.push(Order::StartActor { actor: id, error: error.map(|e| (*e).clone()) });
     }
 
     pub(crate) fn on_actor_up(

@@ -3,6 +3,7 @@ use crate::{
     process::{Pid, owner_of, pid_of},
     world::World,
 };
+use shoal_owner::ObjectState;
 use shoal_types::{ActorId, ArenaLoc, ObjectId, TaskId, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -89,30 +90,26 @@ impl World {
         }
     }
 
-    fn who_knows(&self, id: &ObjectId) -> Vec<(Pid, shoal_owner::ObjectState)> {
-        let of = |pid: Pid| self.processes[pid].owner.borrower_state().into_iter().map(move |s| (pid, s));
-        self.alive().into_iter().flat_map(of).filter(|(_, s)| s.object.id == *id).collect()
-    }
-
-    /// After the last drop: nothing, but what a dead process may have left.
+    /// After the last drop: nothing, but what a dead process may have left, what that contains, and what its actors
+    /// were made with.
     pub(crate) fn check_empty(&self) {
-        if std::env::var_os("SHOAL_SIM_LOG").is_some() { for p in self.alive() { eprintln!("ROLE {p} {:?} running {} inbox {} deadline {:?}", self.processes[p].role, self.processes[p].running.len(), self.processes[p].inbox.len(), self.processes[p].owner.next_deadline()); } eprintln!("{:?}", self.daemon.dbg()); }
-        for pid in self.alive() {
-            let owner = &self.processes[pid].owner;
-            let left = owner.borrower_state();
-            let mut excused: BTreeSet<ObjectId> = self.audit.tainted.clone();
-            for _ in 0..left.len() {
-                let held = left.iter().filter(|s| excused.contains(&s.object.id));
-                let inside = held.filter_map(|s| owner.value(&s.object.id)).flat_map(Value::refs).map(|r| r.id);
-                let inside: Vec<ObjectId> = inside.chain(self.daemon.kept_alive_by(&excused)).collect();
-                excused.extend(inside);
+        let alive = self.alive();
+        let left: Vec<(Pid, ObjectState)> =
+            alive.iter().flat_map(|p| self.processes[*p].owner.borrower_state().into_iter().map(|s| (*p, s))).collect();
+        let mut excused = self.audit.tainted.clone();
+        loop {
+            let held = left.iter().filter(|(_, s)| excused.contains(&s.object.id));
+            let values = held.filter_map(|(p, s)| self.processes[*p].owner.value(&s.object.id));
+            let inside = values.flat_map(Value::refs).map(|r| r.id).chain(self.daemon.kept_alive_by(&excused));
+            let before = excused.len();
+            excused.extend(inside.collect::<Vec<ObjectId>>());
+            if excused.len() == before {
+                break;
             }
-            if std::env::var_os("SHOAL_SIM_LOG").is_some() { for s in &left { eprintln!("LEFT {pid} {s:?} excused {}", excused.contains(&s.object.id)); } }
-            for state in &left {
-                let id = &state.object.id;
-                assert!(excused.contains(id), "COUNT-1: left in {pid}: {state:?}; others: {:?}", self.who_knows(id));
-            }
-            assert!(!left.is_empty() || owner.is_empty(), "LEASE-5: {pid} has work left");
         }
+        let unexcused: Vec<_> = left.iter().filter(|(_, s)| !excused.contains(&s.object.id)).collect();
+        assert!(unexcused.is_empty(), "COUNT-1: left: {unexcused:#?}");
+        let busy = |p: &Pid| !self.processes[*p].owner.is_empty() && left.iter().all(|(q, _)| q != p);
+        assert!(!alive.iter().any(busy), "LEASE-5: work is left");
     }
 }

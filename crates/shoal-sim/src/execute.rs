@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 impl World {
     /// Some process takes a request or ends a call. False when there is none.
-    pub(crate) fn execute_one(&mut self) -> bool {
+    pub(crate) fn execute_one(&mut self, may_linger: bool) -> bool {
         let busy: Vec<Pid> = self.alive().into_iter().filter(|p| !self.processes[*p].running.is_empty()).collect();
         let takers = self.takers();
         if !takers.is_empty() && (busy.is_empty() || self.choices.one_in(2)) {
@@ -18,6 +18,9 @@ impl World {
             return true;
         }
         let Some(pid) = self.choices.pick(&busy) else { return false };
+        if may_linger && !self.choices.one_in(4) {
+            return true;
+        }
         let at = self.choices.below(self.processes[pid].running.len());
         self.end(pid, at);
         true
@@ -138,10 +141,11 @@ impl World {
     }
 
     /// Some caller reads a reply. False when there is none.
-    pub(crate) fn reply_one(&mut self) -> bool {
+    pub(crate) fn reply_one(&mut self, may_hold_up: bool) -> bool {
         let full: Vec<(Pid, Pid)> =
             self.lanes.iter().filter(|(_, l)| !l.replies.is_empty()).map(|(ends, _)| *ends).collect();
         match self.choices.pick(&full) {
+            Some((caller, worker)) if may_hold_up && self.is_held_up(worker + 1, caller) => true,
             Some((caller, worker)) => self.read_reply(caller, worker),
             None => false,
         }

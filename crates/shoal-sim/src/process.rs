@@ -84,6 +84,11 @@ impl Process {
         }
     }
 
+    /// Every Python ref there is: in variables, and in the arguments of what runs.
+    pub fn held(&self) -> Vec<RefWire> {
+        self.vars.iter().chain(self.running.iter().flat_map(|r| &r.args)).copied().collect()
+    }
+
     pub fn next_task(&mut self) -> TaskId {
         self.ids += 1;
         TaskId::new(pid_of(&self.address.worker).to_be_bytes(), self.ids)

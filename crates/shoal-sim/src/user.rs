@@ -10,7 +10,9 @@ const MAX_ACTORS: usize = 4;
 
 impl World {
     pub(crate) fn user_acts(&mut self) {
-        let Some(pid) = self.choices.pick(&self.alive()) else { return };
+        let busy: Vec<Pid> = self.alive().into_iter().filter(|p| !self.processes[*p].running.is_empty()).collect();
+        let any = self.choices.pick(&self.alive());
+        let Some(pid) = self.choices.pick(&busy).filter(|_| self.choices.one_in(2)).or(any) else { return };
         match self.choices.below(20) {
             0 | 1 => self.put(pid),
             2..=6 => self.submit(pid),
@@ -27,8 +29,8 @@ impl World {
 
     /// Some refs that this process holds: values, and handles too when they are only passed on.
     fn some(&mut self, pid: Pid, handles: bool, most: usize) -> Vec<RefWire> {
-        let usable = |r: &&RefWire| handles || r.id.index != ObjectId::ACTOR_INDEX;
-        let held: Vec<RefWire> = self.processes[pid].vars.iter().filter(usable).copied().collect();
+        let mut held = self.processes[pid].held();
+        held.retain(|r| handles || r.id.index != ObjectId::ACTOR_INDEX);
         let mut some = Vec::new();
         while some.len() < most && self.choices.one_in(2) {
             some.extend(self.choices.pick(&held));
@@ -42,7 +44,7 @@ impl World {
 
     fn put(&mut self, pid: Pid) {
         let id = ObjectId::new(self.next_task(pid), 0);
-        let held = self.processes[pid].vars.clone();
+        let held = self.processes[pid].held();
         let value = self.value(&held);
         self.feed(pid, Event::ValuePut { id, value });
         self.processes[pid].vars.push(RefWire { id, owner: address(pid) });

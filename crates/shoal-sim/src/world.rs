@@ -56,17 +56,19 @@ pub struct World {
     pub(crate) locs: u64,
     /// In which order tasks, values and actors were made.
     pub(crate) ages: BTreeMap<TaskId, usize>,
+    salt: usize,
     steps: u64,
     said: String,
 }
 
 impl World {
     /// A world at rest.
-    pub fn new(choices: Choices, options: Options) -> Self {
+    pub fn new(mut choices: Choices, options: Options) -> Self {
         let said = match &choices {
             Choices::Seeded(state) => format!("{state:#x}, {options:?}"),
             Choices::Listed { list, .. } => format!("a list of {}, {options:?}", list.len()),
         };
+        let salt = choices.below(3);
         Self {
             choices,
             options,
@@ -79,6 +81,7 @@ impl World {
             audit: Audit::default(),
             locs: 0,
             ages: BTreeMap::new(),
+            salt,
             steps: 0,
             said,
         }
@@ -105,11 +108,11 @@ impl World {
         self.now += self.choices.below(40) as u64;
         match self.choices.below(100) {
             0..30 => self.user_acts(),
-            30..50 => drop(self.relay_one()),
+            30..50 => drop(self.relay_one(true)),
             50..60 => drop(self.news_one()),
             60..70 => drop(self.daemon_acts()),
-            70..85 => drop(self.execute_one()),
-            85..94 => drop(self.reply_one()),
+            70..85 => drop(self.execute_one(true)),
+            85..94 => drop(self.reply_one(true)),
             94..96 => self.pass_time(),
             96 => self.repeat_message(),
             97 | 98 => self.recall_one(),
@@ -129,7 +132,7 @@ impl World {
         let mut idle = 0;
         while idle < 3 {
             let mut moved = false;
-            while self.relay_one() | self.news_one() | self.reply_one() | self.execute_one() | self.daemon_acts() {
+            while self.relay_one(false) | self.news_one() | self.reply_one(false) | self.execute_one(false) | self.daemon_acts() {
                 moved = true;
                 self.now += 5;
             }
@@ -191,10 +194,19 @@ impl World {
         !due.is_empty()
     }
 
+    /// Whether what goes from one process to another has to wait: in each run a third of the pairs is slow, so that
+    /// much overtakes it.
+    pub(crate) fn is_held_up(&mut self, from: Pid, to: Pid) -> bool {
+        (from * 5 + to * 11 + self.salt) % 3 == 0 && !self.choices.one_in(30)
+    }
+
     /// Delivers the next message of one pair. False when there is none.
-    fn relay_one(&mut self) -> bool {
+    fn relay_one(&mut self, may_hold_up: bool) -> bool {
         let pairs: Vec<(Pid, Pid)> = self.relay.iter().filter(|(_, q)| !q.is_empty()).map(|(pair, _)| *pair).collect();
         let Some((from, to)) = self.choices.pick(&pairs) else { return false };
+        if may_hold_up && self.is_held_up(from, to) {
+            return true;
+        }
         match self.relay.get_mut(&(from, to)).and_then(VecDeque::pop_front) {
             Some(Relayed::Message(seq, msg)) => {
                 self.delivered.push_back((from, to, seq, msg.clone()));
