@@ -140,30 +140,69 @@ fn an_executor_says_what_it_keeps_and_counts_a_credit_for_it() {
 fn refs_in_returned_values_are_credited_before_the_reply() {
     let mut w = World::default();
     let (own, theirs, third) = (w.put(1, inline(&[])), foreign(2, 1), foreign(3, 1));
-    w.quiet(taken(1, &[theirs, third]));
+    w.quiet(taken(1, &[]));
     w.quiet(Event::RefTaken(theirs));
     w.quiet(Event::RefTaken(third));
-    let to_caller = send(2, 1, credits(&[credit(theirs.id, ME, 1)]));
+    // In the caller's own name for what is its own.
+    let to_caller = send(2, 1, credits(&[credit(theirs.id, 2, 1)]));
     let to_third = send(3, 1, credits(&[credit(third.id, 2, 1)]));
-    let out = [to_caller, to_third, answered(1, &[theirs, third])];
-    w.on(done(1, address(2), &[own, theirs, third]), &out);
+    w.on(done(1, address(2), &[own, theirs, third]), &[to_caller, to_third, answered(1, &[])]);
     assert_eq!(w.state(&own).unwrap().holders, [(address(2).worker, 1)]);
 }
 
 #[test]
-fn a_ref_that_comes_back_to_its_owner_is_taken_off_the_senders_count() {
+fn a_returned_ref_that_was_lent_with_the_call_costs_nothing() {
+    let mut w = World::default();
+    let a = foreign(3, 1);
+    w.quiet(taken(1, &[a]));
+    w.quiet(Event::RefTaken(a));
+    w.on(done(1, address(2), &[a]), &[answered(1, &[a])]);
+    // The caller's side: one lent itself, one inside a dependency.
+    let mut w = World::default();
+    w.warm(10);
+    let (own, inner) = (w.put(1, inline(&[])), foreign(3, 2));
+    w.feed(submit(&spec(2, &[], &[])));
+    w.feed(reply(2, 0, 10, vec![inline(&[inner])]));
+    w.feed(submit(&spec(3, &[mine(2)], &[own])));
+    w.on(reply(3, 0, 10, vec![inline(&[own, inner])]), &[ready(3)]);
+    assert_eq!(w.state(&own).unwrap().returning, []);
+    assert_eq!(w.state(&inner).unwrap().credits, 1);
+    w.drop_ref(&own, &[]);
+    assert!(w.owner.knows(&own.id), "the returned value holds it");
+}
+
+#[test]
+fn who_passes_on_what_it_is_only_lent_keeps_it() {
+    let mut w = World::default();
+    w.warm(10);
+    let a = foreign(3, 1);
+    w.quiet(taken(1, &[a]));
+    w.feed(submit(&spec(2, &[], &[a])));
+    let to_owner = send(3, 1, credits(&[credit(a.id, 10, 1)]));
+    w.on(reply_kept(2, 0, 10, vec![inline(&[])], &[a]), &[ready(2), to_owner]);
+    // Nothing here needs it any more; without being kept, the lender's release could overtake that credit.
+    w.on(done(1, address(2), &[]), &[answered(1, &[a]), send(3, 2, release(&a, 1))]);
+}
+
+#[test]
+fn a_ref_that_comes_back_to_its_owner_waits_for_its_announcement() {
     let mut w = World::default();
     w.warm(10);
     let a = w.put(1, inline(&[]));
     w.feed(submit(&spec(2, &[], &[a])));
-    w.drop_ref(&a, &[]);
-    // The reply may overtake the credit.
-    w.on(reply(2, 0, 10, vec![inline(&[a])]), &[ready(2)]);
-    assert_eq!(w.state(&a).unwrap().holders, [(address(10).worker, -1)]);
-    let message = w.peer(10, credits(&[credit(a.id, 10, 1)]));
+    w.on(reply_kept(2, 0, 10, vec![inline(&[])], &[a]), &[ready(2)]);
+    w.feed(submit(&spec(3, &[], &[])));
+    // The reply may overtake it; what the worker holds is counted apart.
+    w.on(reply(3, 0, 10, vec![inline(&[a])]), &[ready(3)]);
+    let returning = |w: &World| w.state(&a).unwrap().returning;
+    assert_eq!(returning(&w), [(address(10).worker, -1)]);
+    w.quiet(Event::RefsDropped(vec![a.id, object(2), object(3)]));
+    assert_eq!(w.state(&a).unwrap().holders, [(address(10).worker, 1)]);
+    let message = w.peer(10, credits(&[credit(a.id, ME, 1)]));
     w.quiet(message);
-    assert_eq!(w.state(&a).unwrap().holders, []);
-    w.drop_ref(&mine(2), &[]);
+    assert_eq!(returning(&w), []);
+    let message = w.peer(10, release(&a, 1));
+    w.quiet(message);
     assert!(w.owner.borrower_state().is_empty());
 }
 
@@ -220,12 +259,13 @@ fn an_owner_answers_when_the_value_is_there() {
     w.quiet(Event::RefTaken(back));
     let value = inline(&[inner, back]);
     let fetched = |seq, value: &Value| send(3, seq, PeerMsg::Fetched { id: object(1), value: value.clone() });
-    let to_owner = |seq| send(3, seq, credits(&[credit(back.id, ME, 1)]));
+    // Its own ref needs no announcement: the answer is a message itself.
     let out = w.feed(reply(1, 0, 10, vec![value.clone()]));
-    assert_eq!(out, [ready(1), to_owner(1), fetched(2, &value)]);
-    assert_eq!(w.state(&inner).unwrap().holders, [(address(3).worker, 1), (address(10).worker, -1)]);
+    assert_eq!(out, [ready(1), fetched(1, &value)]);
+    let state = w.state(&inner).unwrap();
+    assert_eq!((state.holders, state.returning), (vec![(address(3).worker, 1)], vec![(address(10).worker, -1)]));
     let message = w.peer(3, PeerMsg::Fetch(object(1)));
-    w.on(message, &[to_owner(3), fetched(4, &value)]);
+    w.on(message, &[fetched(2, &value)]);
 }
 
 #[test]

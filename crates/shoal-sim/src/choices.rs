@@ -4,7 +4,12 @@
 #[derive(Clone, Debug)]
 pub enum Choices {
     /// xorshift64*.
-    Seeded(u64),
+    Seeded {
+        /// To begin again with.
+        seed: u64,
+        /// Where it is now.
+        state: u64,
+    },
     /// Read once; then the run is over.
     Listed {
         /// What is chosen.
@@ -15,9 +20,9 @@ pub enum Choices {
 }
 
 impl Choices {
-    /// From a seed; 0 counts as 1.
+    /// From a seed.
     pub fn seeded(seed: u64) -> Self {
-        Self::Seeded(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).max(1))
+        Self::Seeded { seed, state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).max(1) }
     }
 
     /// From a list.
@@ -28,7 +33,7 @@ impl Choices {
     /// Whether there is nothing left to choose from.
     pub fn is_over(&self) -> bool {
         match self {
-            Self::Seeded(_) => false,
+            Self::Seeded { .. } => false,
             Self::Listed { list, used } => *used >= list.len(),
         }
     }
@@ -40,7 +45,7 @@ impl Choices {
     pub fn below(&mut self, n: usize) -> usize {
         assert!(n > 0, "a choice among nothing");
         match self {
-            Self::Seeded(x) => {
+            Self::Seeded { state: x, .. } => {
                 *x ^= *x >> 12;
                 *x ^= *x << 25;
                 *x ^= *x >> 27;

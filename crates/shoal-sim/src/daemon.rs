@@ -93,7 +93,6 @@ impl Daemon {
         self.actors.values().filter(|a| a.dead.is_none()).count()
     }
 
-    pub fn dbg(&self) -> String { format!("{:?} {:?} {:?}", self.leases, self.wishes.iter().map(|(k,w)| (*k,w.want,w.seen,w.granted)).collect::<Vec<_>>(), self.actors.iter().filter(|(_,a)| a.dead.is_none()).map(|(i,a)| (*i,a.worker,a.up,a.refs.is_some())).collect::<Vec<_>>()) }
     /// What living actors were made with whose handles are among these.
     pub fn kept_alive_by(&self, handles: &BTreeSet<ObjectId>) -> Vec<ObjectId> {
         let kept = self.actors.values().filter(|a| a.dead.is_none() && handles.contains(&a.handle));

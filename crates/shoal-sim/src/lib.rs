@@ -25,6 +25,8 @@
 //! - an ordered actor runs the calls of one process in the order of submission, in each life;
 //! - at rest every result is there, for its owner and for who fetches it; after the last drop nothing is left.
 //!
+//! `SHOAL_SIM_LOG=1` prints every event with its orders.
+//!
 //! Objects that a process knew when it was killed are exempt from the first and the last: a count that passed through
 //! a dead process may be lost with it (`docs/design/ownership.md`).
 #![deny(missing_docs)]

@@ -57,6 +57,8 @@ pub struct World {
     /// In which order tasks, values and actors were made.
     pub(crate) ages: BTreeMap<TaskId, usize>,
     salt: usize,
+    /// `SHOAL_SIM_LOG` is set: every event and its orders go to standard error.
+    pub(crate) log: bool,
     steps: u64,
     said: String,
 }
@@ -65,8 +67,8 @@ impl World {
     /// A world at rest.
     pub fn new(mut choices: Choices, options: Options) -> Self {
         let said = match &choices {
-            Choices::Seeded(state) => format!("{state:#x}, {options:?}"),
-            Choices::Listed { list, .. } => format!("a list of {}, {options:?}", list.len()),
+            Choices::Seeded { seed, .. } => format!("seed {seed}, {options:?}"),
+            Choices::Listed { list, .. } => format!("choices {list:?}, {options:?}"),
         };
         let salt = choices.below(3);
         Self {
@@ -82,6 +84,7 @@ impl World {
             locs: 0,
             ages: BTreeMap::new(),
             salt,
+            log: std::env::var_os("SHOAL_SIM_LOG").is_some(),
             steps: 0,
             said,
         }

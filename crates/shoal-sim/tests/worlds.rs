@@ -9,21 +9,25 @@ fn run(seed: u64, steps: usize, options: Options) -> World {
     world
 }
 
-fn runs(var: &str, default: u64) -> std::ops::Range<u64> {
-    let n = std::env::var(var).ok().and_then(|n| n.parse().ok()).unwrap_or(default);
-    1..n + 1
+/// `SHOAL_SIM_SEED` alone, or as many as `SHOAL_SIM_RUNS` says.
+fn seeds(default: u64) -> std::ops::Range<u64> {
+    let number = |name| std::env::var(name).ok().and_then(|n| n.parse::<u64>().ok());
+    match number("SHOAL_SIM_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 1..number("SHOAL_SIM_RUNS").unwrap_or(default) + 1,
+    }
 }
 
 #[test]
 fn nothing_is_lost_or_left_while_all_live() {
-    for seed in runs("SHOAL_SIM_RUNS", 150) {
+    for seed in seeds(150) {
         run(seed, 600, Options { kills: false, ..Options::default() });
     }
 }
 
 #[test]
 fn tasks_alone_come_to_rest() {
-    for seed in runs("SHOAL_SIM_RUNS", 100) {
+    for seed in seeds(100) {
         run(seed, 600, Options { kills: false, actors: false, ..Options::default() });
     }
 }
@@ -31,10 +35,10 @@ fn tasks_alone_come_to_rest() {
 #[test]
 fn deaths_are_survived() {
     let mut deaths = 0;
-    for seed in runs("SHOAL_SIM_RUNS", 150) {
+    for seed in seeds(150) {
         deaths += run(seed, 800, Options::default()).counts().2;
     }
-    assert!(deaths > 100, "only {deaths} deaths: the test says nothing");
+    assert!(deaths > 100 || seeds(150).len() < 150, "only {deaths} deaths: the test says nothing");
 }
 
 #[test]
@@ -50,7 +54,7 @@ fn a_recorded_run_replays_with_equal_orders() {
             replay(me, trace, &wrong).unwrap_err();
         }
     }
-    assert!(events > 2_000);
+    assert!(events > 1_000, "only {events} events: the test says nothing");
 }
 
 proptest! {
@@ -64,11 +68,4 @@ proptest! {
         }
         world.finish();
     }
-}
-
-#[test]
-#[ignore = "one run, by hand: SHOAL_SIM_SEED"]
-fn one() {
-    let seed: u64 = std::env::var("SHOAL_SIM_SEED").unwrap().parse().unwrap();
-    run(seed, 800, Options { kills: std::env::var_os("NOKILLS").is_none(), ..Options::default() });
 }

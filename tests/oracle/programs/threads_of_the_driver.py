@@ -24,7 +24,7 @@ results = {}
 
 def work(n):
     refs = [f.remote((n, i)) for i in range(10)] + [a.f.remote((n, i)) for i in range(10)]
-    ready, rest = ray.wait(refs, num_returns=len(refs), timeout=50)
+    _, rest = ray.wait(refs, num_returns=len(refs), timeout=50)
     assert not rest
     results[n] = ray.get(refs) == [(n, i) for i in range(10)] * 2 and ray.get(ray.put(n)) == n
 
