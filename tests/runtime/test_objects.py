@@ -120,3 +120,24 @@ def test_a_ref_inside_a_value_is_kept_by_it(two_cpus):
     assert shoal.get(holder.read.remote()) == 1_000_000
     shoal.get(holder.drop.remote())
     assert _settles(lambda: _used() < 1_000_000)
+
+
+def test_a_ref_pickled_outside_of_a_call_warns_and_stays(two_cpus):
+    import pickle
+
+    ref = shoal.put("kept")
+    with pytest.warns(UserWarning, match="pickled outside of a call"):
+        data = pickle.dumps(ref)
+    del ref
+    gc.collect()
+    assert shoal.get(pickle.loads(data)) == "kept"
+
+
+def test_a_ref_in_a_closure_is_kept_by_the_function(two_cpus):
+    ref = shoal.put(np.arange(50_000))
+
+    @shoal.remote
+    def reads():
+        return int(shoal.get(ref).sum())
+
+    assert shoal.get(reads.remote()) == 50_000 * 49_999 // 2

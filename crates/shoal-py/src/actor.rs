@@ -130,7 +130,7 @@ impl ActorRef {
         let this = slf.get();
         runtime_of(py, this.epoch, "actor handle")?;
         if let Some(handle) = this.wire.handle {
-            meet(handle);
+            meet(py, handle)?;
         }
         let bytes = serde_bytes(&this.wire)?;
         let make = py.import("shoal._core")?.getattr("actor_from_bytes")?;

@@ -16,6 +16,7 @@ pub(crate) struct Hooks {
     pub(crate) cancel_call: Py<PyAny>,
     pub(crate) system_exit_text: Py<PyAny>,
     pub(crate) name_taken: Py<PyAny>,
+    pub(crate) exporting: Py<PyAny>,
 }
 
 static HOOKS: PyOnceLock<Hooks> = PyOnceLock::new();
@@ -37,6 +38,7 @@ pub(crate) fn set_hooks(hooks: &Bound<'_, PyAny>) -> PyResult<()> {
         cancel_call: get("cancel_call")?,
         system_exit_text: get("system_exit_text")?,
         name_taken: get("name_taken")?,
+        exporting: get("exporting")?,
     };
     let _ = HOOKS.set(hooks.py(), bound);
     Ok(())

@@ -20,13 +20,23 @@ pub(crate) fn collect<T>(pickle: impl FnOnce() -> PyResult<T>) -> PyResult<(T, V
     Ok((result?, met))
 }
 
-/// A ref is being pickled: it travels with what is pickled now. Outside of that (a closure's export, the user's own
-/// pickle) it is pinned until the session ends (OWN-4, OWN-5): one count that is never given back.
-pub(crate) fn meet(wire: RefWire) {
+/// A ref is being pickled: it travels with what is pickled now. Outside of that it is pinned until the session ends:
+/// one count that is never given back. A closure's export says so by its nature (OWN-5), the user's own pickle is told
+/// with a warning (OWN-4).
+pub(crate) fn meet(py: Python<'_>, wire: RefWire) -> PyResult<()> {
     let inside = MET.with_borrow_mut(|stack| stack.last_mut().map(|met| met.push(wire)).is_some());
-    if !inside && let Some(runtime) = try_runtime() {
+    if inside {
+        return Ok(());
+    }
+    if let Some(runtime) = try_runtime() {
         runtime.take_ref(wire);
     }
+    if call(py, &hooks(py)?.exporting, ())?.is_truthy()? {
+        return Ok(());
+    }
+    let text =
+        c"an ObjectRef or actor handle was pickled outside of a call: what it names is kept until the session ends";
+    PyErr::warn(py, &py.get_type::<pyo3::exceptions::PyUserWarning>(), text, 1)
 }
 
 /// A value that is or will be somewhere. Made by calls and `put` only.
@@ -119,7 +129,7 @@ impl ObjectRef {
         let py = slf.py();
         let this = slf.get();
         this.id(py)?;
-        meet(this.wire);
+        meet(py, this.wire)?;
         let make = py.import("shoal._core")?.getattr("ref_from_bytes")?;
         (make, (PyBytes::new(py, &this.wire.to_bytes()),)).into_pyobject(py)
     }

@@ -22,8 +22,8 @@ impl World {
         let process = &mut self.processes[pid];
         assert!(process.alive, "SIM-2: {pid} is dead and got {event:?}");
         let mut orders = Vec::new();
-        if std::env::var_os("SHOAL_SIM_LOG").is_some() {
-            eprintln!("P{pid} {event:?}");
+        if self.log {
+            eprintln!("{} P{pid} {event:?}", self.now);
         }
         let recorded = self.options.record.then(|| (self.now, event.clone()));
         process.owner.handle(self.now, event, &mut orders);
@@ -31,7 +31,7 @@ impl World {
             process.trace.events.push(recorded);
             process.trace.orders.push(orders.clone());
         }
-        if std::env::var_os("SHOAL_SIM_LOG").is_some() {
+        if self.log {
             eprintln!("    {orders:?}");
         }
         process.owner.sanity_check();

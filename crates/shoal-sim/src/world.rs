@@ -125,7 +125,7 @@ impl World {
                 }
             }
         }
-        if self.steps % 8 == 0 {
+        if self.steps.is_multiple_of(8) {
             self.check_early_frees();
         }
     }
@@ -135,7 +135,12 @@ impl World {
         let mut idle = 0;
         while idle < 3 {
             let mut moved = false;
-            while self.relay_one(false) | self.news_one() | self.reply_one(false) | self.execute_one(false) | self.daemon_acts() {
+            while self.relay_one(false)
+                | self.news_one()
+                | self.reply_one(false)
+                | self.execute_one(false)
+                | self.daemon_acts()
+            {
                 moved = true;
                 self.now += 5;
             }
@@ -200,7 +205,7 @@ impl World {
     /// Whether what goes from one process to another has to wait: in each run a third of the pairs is slow, so that
     /// much overtakes it.
     pub(crate) fn is_held_up(&mut self, from: Pid, to: Pid) -> bool {
-        (from * 5 + to * 11 + self.salt) % 3 == 0 && !self.choices.one_in(30)
+        (from * 5 + to * 11 + self.salt).is_multiple_of(3) && !self.choices.one_in(30)
     }
 
     /// Delivers the next message of one pair. False when there is none.

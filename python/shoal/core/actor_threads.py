@@ -1,5 +1,6 @@
 """Threaded actors: a pool of plain threads for each concurrency group, started on demand."""
 
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from shoal.core import _ffi
 from shoal.core.actor_meta import ActorMeta
 from shoal.core.actor_runtime import ends_actor, start_thread
 from shoal.core.interrupts import raise_in_thread
+from shoal.core.live import LIVE
 
 Work = tuple[Any, Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
@@ -100,6 +102,8 @@ def answer_failure(call: Any, error: BaseException) -> None:
             _ffi.exit_actor(reason)
         finally:
             call.leave()
+        LIVE.leaving = True
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 class ThreadExecutor:

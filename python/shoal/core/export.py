@@ -4,10 +4,15 @@ import pickle
 import warnings
 import weakref
 from collections.abc import Callable
-from hashlib import blake2b
 from typing import Any
 
 from shoal.core.serialization import dumps
+
+try:
+    # What hashlib.blake2b is, without the import of OpenSSL.
+    from _blake2 import blake2b
+except ImportError:
+    from hashlib import blake2b
 
 RetryTypes = tuple[type[BaseException], ...]
 

@@ -26,6 +26,10 @@ class Hooks:
 
         return explain(exc, obj, where)
 
+    def exporting(self) -> bool:
+        """Whether this thread pickles a function or class (OWN-5), and not the user's code a reference (OWN-4)."""
+        return serialization.is_own_pickling()
+
     def make_exception(self, kind: str, message: str, pickled: bytes, actor_id: bytes | None) -> BaseException:
         """The exception for an error that arrived; `kind` is a variant of `ErrorKind`, "GetTimeout", "NotConnected"."""
         return errors.make_exception(kind, message, pickled, actor_id)

@@ -8,6 +8,7 @@ import copyreg
 import io
 import pickle
 import sys
+import threading
 import types
 from collections.abc import Callable
 from typing import Any, cast
@@ -93,9 +94,25 @@ def serialize(obj: Any) -> tuple[bytes, Buffers]:
     return _dump(obj, buffers.append), buffers
 
 
+class _State(threading.local):
+    own = False
+
+
+_STATE = _State()
+
+
 def dumps(obj: Any) -> bytes:
-    """The pickle of `obj` with its buffers inside."""
-    return _dump(obj, None)
+    """The pickle of `obj` with its buffers inside: a function, a class, an exception of ours, no value of a call."""
+    before, _STATE.own = _STATE.own, True
+    try:
+        return _dump(obj, None)
+    finally:
+        _STATE.own = before
+
+
+def is_own_pickling() -> bool:
+    """Whether this thread is in `dumps`: references that it meets are held until the job ends, without a warning."""
+    return _STATE.own
 
 
 def _dump(obj: Any, callback: Callable[[pickle.PickleBuffer], Any] | None) -> bytes:

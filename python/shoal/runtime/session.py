@@ -122,11 +122,15 @@ def _again(ignore: bool) -> Context:
 
 
 def _begin(options: dict[str, Any]) -> Context:
+    # While the daemon starts, a CPU is free for what the first call will need.
+    warm = threading.Thread(target=_import, name="shoal-import", daemon=True)
+    warm.start()
+    sock, info = _open(options)
+    warm.join()
     from shoal.core import _ffi
     from shoal.core.hooks import HOOKS
     from shoal.runtime import launch
 
-    sock, info = _open(options)
     try:
         namespace = options.get("namespace") or f"anonymous-{os.urandom(8).hex()}"
         logs = bool(options.get("log_to_driver", True))
@@ -145,6 +149,14 @@ def _begin(options: dict[str, Any]) -> Context:
         shutdown()
         raise
     return _STATE.context
+
+
+def _import() -> None:
+    """Imports what every session comes to use."""
+    import importlib
+
+    for name in ("hooks", "templates", "remote_function", "notifier"):
+        importlib.import_module(f"shoal.core.{name}")
 
 
 def _open(options: dict[str, Any]) -> tuple["socket.socket", dict[str, Any]]:

@@ -50,6 +50,11 @@ def apply(encoded: str) -> None:
 
 
 def _on_interrupt(signum: int, frame: FrameType | None) -> None:
-    """The I/O thread signals the main thread to interrupt a task; a late signal must not hit the next one."""
+    """The I/O thread signals the main thread to interrupt a task; a late signal must not hit the next one.
+
+    Other threads of an actor that ended itself do it, too.
+    """
+    if LIVE.leaving:
+        raise SystemExit(0)
     if _ffi.interrupt_wanted():
         raise KeyboardInterrupt

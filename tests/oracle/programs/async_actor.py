@@ -6,13 +6,13 @@ import contextvars
 from oracle import ray
 
 ray.init(num_cpus=1)
-variable = contextvars.ContextVar("variable", default=0)
 
 
 @ray.remote
 class A:
     def __init__(self):
         self.loop = None
+        self.variable = contextvars.ContextVar("variable", default=0)
 
     async def first_line(self, x):
         assert asyncio.current_task() is not None
@@ -22,10 +22,10 @@ class A:
         return task.result()
 
     async def context(self, x):
-        before = variable.get()
-        variable.set(x)
+        before = self.variable.get()
+        self.variable.set(x)
         await asyncio.sleep(0.01)
-        return before, variable.get()
+        return before, self.variable.get()
 
     async def same_loop(self):
         self.loop = self.loop or asyncio.get_running_loop()

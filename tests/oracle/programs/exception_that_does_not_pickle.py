@@ -9,8 +9,10 @@ ray.init(num_cpus=1)
 
 @ray.remote
 def fail():
+    made = threading.Lock()
+
     class Local(Exception):
-        lock = threading.Lock()
+        lock = made
 
     raise Local("the cause")
 
