@@ -47,6 +47,13 @@ impl Node {
         }
     }
 
+    /// The worker is done, but others need what it owns: as far as leases and actors go, it is gone.
+    pub(crate) fn on_lingering(&mut self, worker: WorkerId) {
+        self.sched_event(SchedEvent::WorkerLingers(worker));
+        let exit = Exit { text: format!("worker process of {worker} ended in order"), clean: true };
+        self.gcs_event(GcsEvent::ClientLost { client: worker, exit });
+    }
+
     /// A driver or a tool is gone. `closed`: its connection is; else its process is, and children that it forked may
     /// hold the connection.
     pub(crate) fn on_outsider_lost(&mut self, worker: WorkerId, closed: bool) {

@@ -28,6 +28,7 @@ impl Node {
             ToNode::Request { req, body } => self.on_request(from, req, body),
             ToNode::Retiring(goes) => self.on_retiring(from, goes),
             ToNode::Leaving { reason } => self.with_proc(from, |proc| proc.leaving = Some(reason)),
+            ToNode::Lingering => self.on_lingering(from),
             ToNode::Bye => self.on_bye(from),
         }
     }

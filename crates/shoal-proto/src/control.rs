@@ -90,6 +90,9 @@ pub enum ToNode {
         /// What to tell whoever waits for it; `None` when nothing is lost.
         reason: Option<String>,
     },
+    /// By a worker that is done but owns what others hold, or has unfinished children (OWN-6): no lease, no actor here
+    /// any more; the process ends when nobody needs it.
+    Lingering,
     /// A driver ends its job in order.
     Bye,
 }

@@ -55,6 +55,8 @@ struct Worker {
     title: Arc<str>,
     calls_left: HashMap<FunctionId, u32>,
     exit: Option<i32>,
+    /// It ends by `sys.exit` in a task: what it owned goes with it.
+    crashed: bool,
 }
 
 /// Runs until the worker's job is done; the exit code.
@@ -79,6 +81,7 @@ pub(crate) fn run_worker(py: Python<'_>) -> PyResult<i32> {
         title: "".into(),
         calls_left: HashMap::new(),
         exit: None,
+        crashed: false,
     };
     worker.run(py)
 }
@@ -86,17 +89,21 @@ pub(crate) fn run_worker(py: Python<'_>) -> PyResult<i32> {
 impl Worker {
     fn run(&mut self, py: Python<'_>) -> PyResult<i32> {
         loop {
+            let runtime = Arc::clone(&self.runtime);
             if let Some(code) = self.exit {
+                if !self.crashed {
+                    py.detach(move || runtime.linger());
+                }
                 return Ok(code);
             }
-            let runtime = Arc::clone(&self.runtime);
             match py.detach(move || runtime.next_work()) {
                 Work::Function(id, pickled) => {
                     self.blobs.entry(id).or_insert(pickled);
                 }
                 Work::Call(frame) => self.call(py, &frame)?,
                 Work::Become(spec, incarnation, args) => self.become_actor(py, &spec, incarnation, &args)?,
-                Work::End | Work::Stop => return Ok(0),
+                Work::End => self.exit = Some(0),
+                Work::Stop => return Ok(0),
                 // A late signal of a cancel whose task has ended.
                 Work::Interrupted => py.check_signals().or_else(|e| {
                     if e.is_instance_of::<pyo3::exceptions::PyKeyboardInterrupt>(py) { Ok(()) } else { Err(e) }
@@ -257,7 +264,10 @@ impl Worker {
         let text = text.unwrap_or_else(|_| format!("sys.exit({code})"));
         match &self.actor {
             Some(actor) => self.runtime.tell_node(&ToNode::ActorExit { actor: actor.id, reason: text }),
-            None => self.runtime.tell_node(&ToNode::Leaving { reason: Some(text) }),
+            None => {
+                self.crashed = true;
+                self.runtime.tell_node(&ToNode::Leaving { reason: Some(text) });
+            }
         }
         self.exit = Some(code);
     }

@@ -91,6 +91,8 @@ pub enum Event {
     },
     /// A worker's process is gone.
     WorkerLost(WorkerId),
+    /// A worker takes no more work; its process stays for what it owns. Its lease is recalled, what it held is free.
+    WorkerLingers(WorkerId),
     /// A start came to nothing.
     StartFailed {
         /// Which.

@@ -78,6 +78,7 @@ impl Sched {
             Event::Unblocked(worker) => self.on_blocked(worker, false),
             Event::WorkerReady { start, worker } => self.on_worker_ready(now, start, worker, out),
             Event::WorkerLost(worker) => self.on_worker_lost(worker),
+            Event::WorkerLingers(worker) => self.on_worker_lingers(worker, out),
             Event::StartFailed { start, reason } => self.on_start_failed(now, start, &reason, out),
             Event::ActorWanted { .. } => self.on_actor_wanted(now, event),
             Event::ActorGone(actor) => self.forget(Asker::Actor(actor)),

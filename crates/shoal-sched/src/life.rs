@@ -75,6 +75,15 @@ impl Sched {
         }
     }
 
+    pub(crate) fn on_worker_lingers(&mut self, worker: WorkerId, out: &mut Vec<Order>) {
+        if let Some(Role::Leased(id)) = self.workers.get(&worker).map(|w| w.role)
+            && let Some(lease) = self.leases.get(&id)
+        {
+            out.push(Order::Recall { client: lease.client, lease: id });
+        }
+        self.on_worker_lost(worker);
+    }
+
     pub(crate) fn on_start_failed(&mut self, now: u64, start: u64, reason: &str, out: &mut Vec<Order>) {
         let Some(Start { shape, .. }) = self.starts.remove(&start) else { return };
         let failing = self.failing.entry(shape.clone()).or_insert(crate::core::Failing { count: 0, until: 0 });

@@ -3,6 +3,7 @@
 //! - EXEC-1 requests of one lane are handed out in their order.
 //! - EXEC-2 the reply of a call is in its ring (or its backlog) before anything that this process tells about the refs
 //!   that it let go of.
+//! - EXEC-3 replies that carry refs are pushed under the state lock: the order of their `CallDone` events is theirs.
 use crate::lanes::{Peer, Waiting, fits};
 use crate::runtime::Runtime;
 use crate::waiter::Waiter;
@@ -96,6 +97,7 @@ pub(crate) struct Executor {
     waiter: Mutex<Option<Arc<Waiter>>>,
     hint: Mutex<Option<LaneStatus>>,
     idle: AtomicBool,
+    lingering: AtomicBool,
     busy_calls: AtomicU32,
     cancelled: Mutex<Vec<(TaskId, bool)>>,
     on_cancel: Mutex<Option<OnCancel>>,
@@ -287,6 +289,32 @@ impl Table {
 }
 
 impl Runtime {
+    /// This worker is done. If others hold what it owns, or it has unfinished children, the daemon takes its lease or
+    /// actor away and the thread sleeps until nobody needs it (OWN-6). Without the GIL.
+    pub fn linger(&self) {
+        if !self.lock().owner.holds_for_others() {
+            return;
+        }
+        self.tell_node(&ToNode::Lingering);
+        self.executor.lingering.store(true, SeqCst);
+        self.kick.kick();
+        let waiter = self.executor_waiter();
+        loop {
+            waiter.rearm();
+            if self.executor.table.lock().stopped {
+                return;
+            }
+            self.wait(&waiter, None);
+        }
+    }
+
+    /// Ends a lingering worker that nobody needs any more. Called by the I/O thread, which hears of releases.
+    pub(crate) fn look_whether_needed(&self, state: &crate::state::State) {
+        if self.executor.lingering.load(SeqCst) && !state.owner.holds_for_others() {
+            self.executor.exit(self);
+        }
+    }
+
     /// The next thing to do for the executor's thread. Without the GIL.
     pub fn next_work(&self) -> Work {
         let waiter = self.executor_waiter();
@@ -354,33 +382,30 @@ impl Runtime {
         }
     }
 
-    /// Answers a call.
+    /// Answers a call. Replies with refs leave in the order in which the core heard of them (EXEC-3).
     pub fn finish(&self, answer: Answer) {
         let refs: Vec<RefWire> = answer.values.iter().flat_map(|v| v.refs()).copied().collect();
-        let mut kept = Vec::new();
+        let (task, caller) = (answer.task, answer.caller);
         if answer.lent || !refs.is_empty() {
             let mut state = self.lock();
             self.drain_drops(&mut state);
-            self.feed(&mut state, Event::CallDone { task: answer.task, caller: answer.caller, refs });
-            kept = state.kept.remove(&answer.task).unwrap_or_default();
+            self.feed(&mut state, Event::CallDone { task, caller, refs });
+            let kept = state.kept.remove(&task).unwrap_or_default();
+            self.push_reply(answer, kept);
+        } else {
+            self.push_reply(answer, Vec::new());
         }
-        let reply = Reply {
-            attempt: answer.attempt,
-            task: answer.task,
-            status: if answer.retryable { Status::Retryable } else { Status::Done },
-            micros: answer.micros,
-            kept,
-            values: answer.values,
-        };
-        let mut frame = Vec::with_capacity(128);
-        reply.encode(&mut frame);
-        self.push_reply(answer.lane, frame);
-        if !self.executor.cancelled.lock().is_empty() {
-            self.executor.cancelled.lock().retain(|(task, _)| *task != answer.task);
+        let mut cancelled = self.executor.cancelled.lock();
+        if !cancelled.is_empty() {
+            cancelled.retain(|(t, _)| *t != task);
         }
     }
 
-    fn push_reply(&self, lane: LaneId, frame: Vec<u8>) {
+    fn push_reply(&self, answer: Answer, kept: Vec<RefWire>) {
+        let Answer { task, attempt, lane, retryable, micros, values, .. } = answer;
+        let status = if retryable { Status::Retryable } else { Status::Done };
+        let mut frame = Vec::with_capacity(128);
+        Reply { attempt, task, status, micros, kept, values }.encode(&mut frame);
         let mut table = self.executor.table.lock();
         let Some(served) = table.lanes.get_mut(&lane) else { return };
         let fits = served.backlog.is_empty() && fits(&served.lane.replies, &frame);

@@ -164,6 +164,7 @@ impl<'a> Io<'a> {
         if state.owner.next_deadline().is_some_and(|at| at <= now) {
             runtime.feed(&mut state, Event::Ticked);
         }
+        runtime.look_whether_needed(&state);
         drop(state);
         if runtime.store.take_sweep_hint() {
             runtime.tell_node(&shoal_proto::control::ToNode::Unpinned);

@@ -55,14 +55,35 @@ def _json(text: str | None) -> Any:
 def stop() -> None:
     """Ends the instance that 'shoal start' left running, with all that runs in it."""
     from shoal.core import _ffi
-    from shoal.runtime.address import current
+    from shoal.runtime import launch
 
-    if current() is None:
+    record = launch.read_current()
+    if record is None:
         click.echo("no instance runs")
         return
-    _join()
+    _join(record["address"])
     _ffi.stop_instance()
+    if not _ended(record["pid"]):
+        raise click.ClickException(f"the instance was asked to stop, and its process {record['pid']} still runs")
+    launch.forget_current(record)
     click.echo("stopped")
+
+
+def _ended(pid: int, seconds: float = 10.0) -> bool:
+    """Waits until a process is gone, so that the next 'shoal start' finds none."""
+    import os
+    import select
+
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+    finally:
+        os.close(fd)
 
 
 @main.command()

@@ -1,9 +1,12 @@
 """What the Rust core calls back: one object, given to `_core.set_hooks` once a process."""
 
+import sys
 from collections.abc import Callable, Generator
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from shoal.core import actor_runtime, errors, export, serialization
+from shoal.core.tracebacks import is_own
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -21,10 +24,10 @@ class Hooks:
         return serialization.deserialize(pickled, buffers)
 
     def unserializable(self, exc: BaseException, obj: Any, where: str) -> BaseException:
-        """The error to raise for an object that `serialize` failed on."""
+        """The error to raise for an object that `serialize` failed on; `where` is the name of the call."""
         from shoal.core.unserializable import explain
 
-        return explain(exc, obj, where)
+        return explain(exc, obj, _place(where, sys._getframe(1).f_code))
 
     def exporting(self) -> bool:
         """Whether this thread pickles a function or class (OWN-5), and not the user's code a reference (OWN-4)."""
@@ -78,6 +81,15 @@ class Hooks:
         from shoal.core import futures
 
         return futures.future_of(ref)
+
+
+def _place(name: str, caller: CodeType) -> str:
+    """Words for what was being serialized, told by which Python function called into the core."""
+    if is_own(caller.co_filename) and caller.co_name == "remote":
+        return f"an argument of {name}()"
+    if is_own(caller.co_filename) and caller.co_name == "put":
+        return "the value given to put()"
+    return f"the value that {name}() returned"
 
 
 HOOKS = Hooks()

@@ -10,6 +10,8 @@ from shoal.core.options import Scope, check_options
 from shoal.core.signature import Shape
 
 _WHAT = "@remote of a function"
+# `f.options(...)` in a loop gives the same function again, ready to be called; so many of them are kept.
+_MAX_DERIVED = 64
 
 
 class RemoteFunction:
@@ -44,6 +46,7 @@ class RemoteFunction:
         self._epoch = 0
         self._template: Any = None
         self._exports: dict[object, tuple[int, Any]] = {}
+        self._derived: dict[object, RemoteFunction] = {}
 
     def _look(self) -> None:
         """Takes name, documentation and shape from the function."""
@@ -87,6 +90,19 @@ class RemoteFunction:
             ValueError: An option is unknown, not supported yet, or out of range.
             TypeError: An option has the wrong type.
         """
+        key = tuple((name, type(value), value) for name, value in options.items())
+        try:
+            known = self._derived.get(key)
+        except TypeError:
+            # A value that can't be hashed, such as a dict of resources.
+            return self._derive(options)
+        if known is None:
+            known = self._derive(options)
+            if len(self._derived) < _MAX_DERIVED:
+                self._derived[key] = known
+        return known
+
+    def _derive(self, options: Mapping[str, Any]) -> "RemoteFunction":
         checked = check_options(Scope.TASK, options, what=f"{self._name}.options()", in_options=True)
         other = RemoteFunction.__new__(RemoteFunction)
         # What was unset by None falls back to the default.

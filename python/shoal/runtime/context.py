@@ -4,6 +4,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Self
 
+_SHOWN = ("address", "node_id", "session_dir", "namespace", "job_id", "worker_id")
+
 
 class Context:
     """A session as its program sees it; used in `with`, it ends the session.
@@ -23,7 +25,8 @@ class Context:
     dashboard_url = ""
 
     def __init__(self, address_info: Mapping[str, Any]) -> None:
-        self.address_info = {name: _plain(value) for name, value in address_info.items()}
+        self.address_info = {name: address_info[name] for name in _SHOWN if name in address_info}
+        self.address_info["node_ip_address"] = "127.0.0.1"
         self.python_version = ".".join(map(str, sys.version_info[:3]))
 
     @property
@@ -50,7 +53,3 @@ class Context:
 
     def __repr__(self) -> str:
         return f"Context(address={self.address_info.get('address')!r})"
-
-
-def _plain(value: Any) -> Any:
-    return value.hex() if isinstance(value, bytes) else value

@@ -11,13 +11,15 @@ ray.init(num_cpus=1)
 class A:
     def __init__(self):
         self.now = self.most = 0
-        self.go = asyncio.Event()
+        # No asyncio.Event: on Ray each group has an event loop of its own.
+        self.go = False
 
     @ray.method(concurrency_group="io")
     async def io(self):
         self.now += 1
         self.most = max(self.most, self.now)
-        await self.go.wait()
+        while not self.go:
+            await asyncio.sleep(0.01)
         self.now -= 1
 
     @ray.method(concurrency_group="compute")
@@ -28,7 +30,7 @@ class A:
         return self.most
 
     async def release(self):
-        self.go.set()
+        self.go = True
 
 
 a = A.remote()

@@ -27,5 +27,7 @@ raises(TypeError, captures.remote, "lock")
 raises(TypeError, lambda: ray.put(lock), "lock")
 raises(TypeError, lambda: ray.get(gives.remote()), "lock")
 if SHOAL:
-    raises(TypeError, lambda: f.remote({"a": [lock]}), "['a'] → [0] is a 'lock'")
+    raises(TypeError, lambda: f.remote({"a": [lock]}), "an argument of f() → ['a'] → [0] is a 'lock'")
+    raises(TypeError, lambda: ray.get(gives.remote()), "the value that gives() returned")
+    raises(TypeError, lambda: ray.put([lock]), "the value given to put() → [0] is a 'lock'")
     raises(TypeError, captures.remote, "the global variable 'lock'")
