@@ -165,7 +165,7 @@ impl Sched {
         }
         let span = waited / KEEP_SPAN;
         walk.look_again_at(entry.since + (span + 1) * KEEP_SPAN);
-        if span % 2 == 0 {
+        if span.is_multiple_of(2) {
             walk.pool.take(&entry.need, &[]);
         }
     }

@@ -73,7 +73,7 @@ impl Entry {
     pub fn lies_in(&self, chunk: u64, chunk_len: u64, entries: u32) -> bool {
         let first = chunk + data_offset(entries);
         let end = self.offset.checked_add(self.len);
-        self.offset >= first && self.offset % ALIGN == 0 && end.is_some_and(|end| end <= chunk + chunk_len)
+        self.offset >= first && self.offset.is_multiple_of(ALIGN) && end.is_some_and(|end| end <= chunk + chunk_len)
     }
 }
 

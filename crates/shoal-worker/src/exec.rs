@@ -219,10 +219,10 @@ impl Executor {
 
 impl Table {
     fn mark(&mut self, id: LaneId) {
-        if let Some(served) = self.lanes.get_mut(&id) {
-            if !std::mem::replace(&mut served.ready, true) {
-                self.ready.push_back(id);
-            }
+        if let Some(served) = self.lanes.get_mut(&id)
+            && !std::mem::replace(&mut served.ready, true)
+        {
+            self.ready.push_back(id);
         }
     }
 

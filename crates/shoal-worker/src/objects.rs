@@ -112,10 +112,10 @@ impl Runtime {
     /// An answer to [`Runtime::ask_for_chunk`]: lanes that waited for space go on. On a full arena they wait until
     /// something was freed and another frame asks.
     pub(crate) fn on_chunk(&self, body: Response) {
-        if let Response::Chunk { offset, len, entries, generation, cold } = body {
-            if let Err(error) = self.add_chunk(ChunkGrant { offset, len, entries, generation, cold }) {
-                eprintln!("shoal: a chunk of the arena cannot be used: {}", error.message);
-            }
+        if let Response::Chunk { offset, len, entries, generation, cold } = body
+            && let Err(error) = self.add_chunk(ChunkGrant { offset, len, entries, generation, cold })
+        {
+            eprintln!("shoal: a chunk of the arena cannot be used: {}", error.message);
         }
         let mut state = self.lock();
         for lane in std::mem::take(&mut state.starved) {

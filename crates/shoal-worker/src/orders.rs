@@ -190,10 +190,10 @@ impl Runtime {
             Ok(reply) => reply,
             Err(error) => return self.corrupt(state, worker, &error),
         };
-        if let Some(end) = state.lanes.get_mut(&lane) {
-            if end.sent.remove(&reply.task).is_some() {
-                self.in_lanes.fetch_sub(1, SeqCst);
-            }
+        if let Some(end) = state.lanes.get_mut(&lane)
+            && end.sent.remove(&reply.task).is_some()
+        {
+            self.in_lanes.fetch_sub(1, SeqCst);
         }
         let retryable = reply.status == lane::Status::Retryable;
         let lane::Reply { attempt, task, micros, kept, values, .. } = reply;
@@ -302,11 +302,11 @@ fn relay(control: &Control, to: Address, seq: u64, msg: PeerMsg) {
 
 fn start_actor(control: &Control, state: &mut State, actor: ActorId, error: Option<ErrorValue>) {
     let mut args = Vec::new();
-    if let Some(raw) = state.actor_args.remove(&actor) {
-        if error.is_none() {
-            encode_args(state, &raw, &mut Writer(&mut args));
-            debug_assert!(lane::ArgsFrame::decode(&mut Reader::new(&args)).is_ok());
-        }
+    if let Some(raw) = state.actor_args.remove(&actor)
+        && error.is_none()
+    {
+        encode_args(state, &raw, &mut Writer(&mut args));
+        debug_assert!(lane::ArgsFrame::decode(&mut Reader::new(&args)).is_ok());
     }
     control.queue(&ToNode::StartActor { actor, args, error });
 }

@@ -40,5 +40,5 @@ fn read_once(page: &Page) -> Option<[u8; TITLE_BYTES]> {
     }
     fence(Acquire);
     let after = page.title_sequence().load(Relaxed);
-    (before == after && before % 2 == 0).then_some(bytes)
+    (before == after && before.is_multiple_of(2)).then_some(bytes)
 }

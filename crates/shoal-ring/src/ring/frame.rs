@@ -44,7 +44,7 @@ pub(crate) fn max_frame(capacity: u64) -> u64 {
 /// Checks RING-2; gives back the number of bytes in use.
 pub(crate) fn used(head: u64, tail: u64, capacity: u64) -> Result<u64, RingError> {
     let used = head.wrapping_sub(tail);
-    if used > capacity || used % FRAME_HEADER != 0 {
+    if used > capacity || !used.is_multiple_of(FRAME_HEADER) {
         return Err(RingError::Corrupt { what: "head", position: tail, value: head });
     }
     Ok(used)
@@ -53,7 +53,7 @@ pub(crate) fn used(head: u64, tail: u64, capacity: u64) -> Result<u64, RingError
 /// Checks both positions of a ring that is being attached. No ring lives long enough to reach 2^63, so that sums
 /// of positions and sizes can't overflow.
 pub(crate) fn check_positions(head: u64, tail: u64, capacity: u64) -> Result<(), RingError> {
-    if tail % FRAME_HEADER != 0 || tail >= 1 << 63 {
+    if !tail.is_multiple_of(FRAME_HEADER) || tail >= 1 << 63 {
         return Err(RingError::Corrupt { what: "tail", position: tail, value: tail });
     }
     used(head, tail, capacity).map(drop)

@@ -105,6 +105,6 @@ impl Producer {
     /// Whether the place of `position` still holds that frame's own claim word (CLAIM-3).
     fn stands(&self, position: Position) -> bool {
         let tail = self.mem.tail().load(Acquire).max(self.tail);
-        position.0 % FRAME_HEADER == 0 && (tail..self.head).contains(&position.0)
+        position.0.is_multiple_of(FRAME_HEADER) && (tail..self.head).contains(&position.0)
     }
 }

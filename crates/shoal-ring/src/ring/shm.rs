@@ -34,10 +34,10 @@ impl Mem {
         if !capacity.is_power_of_two() || !(64..=1 << 30).contains(&capacity) {
             return bad("ring capacity", capacity, 64);
         }
-        if header % 64 != 0 || header.saturating_add(RING_HEADER) > map.len() {
+        if !header.is_multiple_of(64) || header.saturating_add(RING_HEADER) > map.len() {
             return bad("ring header", header, map.len());
         }
-        if data % 64 != 0 || data.saturating_add(capacity) > map.len() {
+        if !data.is_multiple_of(64) || data.saturating_add(capacity) > map.len() {
             return bad("ring data", data, map.len());
         }
         let data = map.ptr(data, capacity);

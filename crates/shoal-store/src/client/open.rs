@@ -102,7 +102,7 @@ impl OpenChunk {
         if self.next_entry == 0 || self.exact() || self.find_busy() {
             return true;
         }
-        if (self.generation + 1) % GENERATION_STEP == 0 {
+        if (self.generation + 1).is_multiple_of(GENERATION_STEP) {
             return false;
         }
         self.generation += 1;

@@ -58,7 +58,7 @@ pub(super) fn pin(shared: &Arc<Shared>, loc: ArenaLoc, id: ObjectId) -> Result<P
 
 /// The table that a hint names, and its header, if both lie in the arena (ARENA-6).
 fn table(shared: &Shared, loc: &ArenaLoc) -> Option<(Table, Header)> {
-    if loc.chunk % PAGE != 0 || loc.entry >= 1 << 16 || loc.chunk.checked_add(PAGE)? > shared.len {
+    if !loc.chunk.is_multiple_of(PAGE) || loc.entry >= 1 << 16 || loc.chunk.checked_add(PAGE)? > shared.len {
         return None;
     }
     // SAFETY: page-aligned, mapped as long as `shared` lives; the entry asked for is checked below.
