@@ -277,3 +277,14 @@ fn a_job_s_end_spares_detached_actors_and_whom_they_lease() {
     assert!(!w.doomed.contains(&lasting) && !w.doomed.contains(&helper));
     assert_eq!(w.doomed.len(), w.workers.len() - 2);
 }
+
+#[test]
+fn a_lingering_workers_lease_is_recalled_and_what_it_held_is_free() {
+    let mut w = two_cpus();
+    w.demand(id(1), 1, cpus(1.0), 1, 0);
+    let (lease, worker) = w.leases.iter().next().map(|(lease, held)| (*lease, held.worker)).unwrap();
+    assert_eq!(w.go(Event::WorkerLingers(worker)), [Order::Recall { client: id(1), lease }]);
+    assert_eq!(w.sched.available().get("CPU"), 20_000);
+    assert_eq!(w.go(Event::LeaseReturned(lease)), []);
+    assert_eq!(w.go(Event::WorkerLost(worker)), []);
+}
