@@ -11,6 +11,7 @@ impl Node {
             SchedOrder::StartWorker { start, shape, gpus } => self.start_worker(start, shape, gpus),
             SchedOrder::Grant { client, key, lease, worker } => self.grant(client, key, lease, worker),
             SchedOrder::Recall { client, lease } => self.send(client, &ToClient::Recall(lease), Vec::new()),
+            SchedOrder::RecallIdle { client, lease } => self.send(client, &ToClient::RecallIdle(lease), Vec::new()),
             SchedOrder::AssignActor { actor, worker } => self.gcs_event(GcsEvent::Assigned { actor, worker }),
             SchedOrder::Retire(worker) => self.send(worker, &ToClient::Retire, Vec::new()),
             SchedOrder::KillWorker { worker, why } => self.kill_worker(worker, &why),

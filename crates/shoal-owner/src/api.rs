@@ -177,6 +177,8 @@ pub enum Event {
     },
     /// [`Owner::next_deadline`](crate::Owner::next_deadline) has come.
     Ticked,
+    /// Somebody waits for what a lease holds: it goes back as soon as it has nothing to do.
+    WantedBack(LeaseId),
 }
 
 /// Something to do.

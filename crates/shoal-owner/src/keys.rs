@@ -38,6 +38,8 @@ pub(crate) struct Lease {
     pub stalled: bool,
     /// The daemon wants it back.
     pub recalled: bool,
+    /// Somebody else waits for it: it isn't kept without work.
+    pub wanted: bool,
 }
 
 impl Lease {

@@ -3,7 +3,7 @@
 //! - LEASE-4 the daemon is told of demand when it begins, ends, more than doubles, or differs from what it can know
 //!   after a grant; a loop of one task at a time on a kept lease says nothing.
 //! - LEASE-5 a lease without work goes back after [`IDLE_MICROS`](crate::keys::IDLE_MICROS), at once when it is
-//!   called back or was granted with nothing queued.
+//!   called back, was granted with nothing queued, or somebody was said to wait for it.
 //! - LEASE-6 when the first of several tasks in a lane has made no progress for 2 ms, the others are withdrawn, the
 //!   newest first, and wait in the queue for any lease.
 use crate::{
@@ -42,6 +42,7 @@ impl Owner {
             since: now,
             stalled: false,
             recalled: false,
+            wanted: false,
         });
         self.deadline = self.deadline.min(now + crate::keys::IDLE_MICROS);
         self.lease_keys.insert(lease, key_id);
@@ -56,6 +57,15 @@ impl Owner {
         } else {
             self.withdraw(key_id, lease_id, 0, out);
         }
+    }
+
+    pub(crate) fn on_wanted_back(&mut self, lease_id: LeaseId) {
+        let Some(&key_id) = self.lease_keys.get(&lease_id) else { return };
+        let Some(key) = self.keys.get_mut(&key_id) else { return };
+        if let Some(lease) = key.lease(lease_id) {
+            lease.wanted = true;
+        }
+        mark(&mut self.dirty_keys, key, key_id);
     }
 
     pub(crate) fn on_unschedulable(&mut self, key_id: u32, error: ErrorValue, out: &mut Vec<Order>) {
@@ -170,6 +180,7 @@ impl Owner {
 
     /// LEASE-4, at the end of an event.
     pub(crate) fn ask(&mut self, key_id: u32, out: &mut Vec<Order>) {
+        self.return_wanted(key_id, out);
         let Some(key) = self.keys.get_mut(&key_id) else { return };
         key.dirty = false;
         if let Some(want) = key.ask() {
@@ -177,6 +188,15 @@ impl Owner {
         }
         if key.live == 0 {
             key.queue.clear();
+        }
+    }
+
+    /// LEASE-5: leases that others wait for, once they have taken what they can.
+    fn return_wanted(&mut self, key_id: u32, out: &mut Vec<Order>) {
+        let Some(key) = self.keys.get(&key_id) else { return };
+        let idle = key.leases.iter().filter(|l| l.wanted && l.in_flight.is_empty());
+        for lease in idle.map(|l| l.id).collect::<smallvec::SmallVec<[LeaseId; 4]>>() {
+            self.return_lease(key_id, lease, out);
         }
     }
 

@@ -117,6 +117,7 @@ impl Owner {
             }
             Event::Withdrawn { task, done } => self.on_withdrawn(now, task, done, orders),
             Event::Granted { key, lease, lane, worker } => self.on_granted(now, key, lease, lane, worker, orders),
+            Event::WantedBack(lease) => self.on_wanted_back(lease),
             Event::Recalled(lease) => self.on_recalled(lease, orders),
             Event::KeyUnschedulable { key, error } => self.on_unschedulable(key, error, orders),
             Event::Peer { from, seq, msg } => self.on_peer(from, seq, msg, orders),

@@ -168,6 +168,24 @@ fn an_idle_lease_that_is_called_back_goes_at_once() {
 }
 
 #[test]
+fn a_lease_that_others_wait_for_goes_as_soon_as_it_is_idle() {
+    let mut w = World::default();
+    w.warm(10);
+    w.on(Event::WantedBack(lease(10)), &[Order::ReturnLease(lease(10))]);
+    w.quiet(Event::WantedBack(lease(10)));
+
+    let mut w = World::default();
+    w.warm(10);
+    w.feed(submit(&spec(1, &[], &[])));
+    w.feed(submit(&spec(2, &[], &[])));
+    w.quiet(Event::WantedBack(lease(10)));
+    let out = w.feed(reply(1, 0, 10, vec![inline(&[])]));
+    assert!(!out.contains(&Order::ReturnLease(lease(10))));
+    let out = w.feed(reply(2, 0, 10, vec![inline(&[])]));
+    assert!(out.contains(&Order::ReturnLease(lease(10))));
+}
+
+#[test]
 fn a_task_waits_for_its_dependencies_and_fails_with_the_error_of_one() {
     let mut w = World::default();
     w.warm(10);

@@ -270,6 +270,8 @@ pub enum ToClient {
     },
     /// Give the lease back: at once when idle, else at the next task boundary.
     Recall(LeaseId),
+    /// Somebody waits who may not interrupt: give the lease back as soon as it has nothing to do.
+    RecallIdle(LeaseId),
     /// To a fresh worker: be this actor.
     BecomeActor {
         /// Everything about it; its `args` are empty.

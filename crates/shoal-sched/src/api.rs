@@ -157,6 +157,13 @@ pub enum Order {
         /// Which.
         lease: LeaseId,
     },
+    /// Ask for a lease back as soon as it is idle: said once a lease.
+    RecallIdle {
+        /// Whom.
+        client: WorkerId,
+        /// Which.
+        lease: LeaseId,
+    },
     /// The worker is to be the actor.
     AssignActor {
         /// Which.

@@ -91,6 +91,8 @@ pub(crate) struct Lease {
     pub depth: u32,
     pub since: u64,
     pub recalled: bool,
+    /// It is asked for as soon as it is idle.
+    pub wanted: bool,
 }
 
 /// Whether a process of shape `have` can serve `asker`, who wants `want`. `fresh`: it was never leased.

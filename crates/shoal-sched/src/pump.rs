@@ -114,7 +114,10 @@ impl Sched {
                 self.last_lease += 1;
                 let lease = LeaseId(self.last_lease);
                 w.role = Role::Leased(lease);
-                self.leases.insert(lease, Lease { client, key, job, worker, depth, since: now, recalled: false });
+                self.leases.insert(
+                    lease,
+                    Lease { client, key, job, worker, depth, since: now, recalled: false, wanted: false },
+                );
                 self.note_waiting(asker);
                 out.push(Order::Grant { client, key, lease, worker });
             }

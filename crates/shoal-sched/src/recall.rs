@@ -1,5 +1,6 @@
 //! Which leases to ask back for somebody who waits (SCHED-4). Whether a lease is idle only its holder knows: it gives an
-//! idle one back at once, a busy one at its next task boundary.
+//! idle one back at once, a busy one at its next task boundary. One that may not be interrupted for who waits is asked
+//! for all the same, for when it is idle: else a deeper call would keep it for its next while others wait.
 use crate::entry::{Asker, Lease};
 use crate::place::{Cand, Walk};
 use crate::{Order, Sched};
@@ -38,7 +39,10 @@ impl Sched {
                 lacking.push("GPU".into());
             }
             let found = self.victim(&walk.cands[i], unit, &chosen, &lacking);
-            let Some((lease, ready)) = found else { return false };
+            let Some((lease, ready)) = found else {
+                self.want_idle(walk.cands[i].asker, &lacking, out);
+                return false;
+            };
             if ready > now {
                 later = later.max(Some(ready));
             }
@@ -57,6 +61,18 @@ impl Sched {
             out.push(Order::Recall { client: lease.client, lease: id });
         }
         true
+    }
+
+    /// Asks for what others hold of `lacking`, for when it is idle.
+    fn want_idle(&mut self, asker: Asker, lacking: &[String], out: &mut Vec<Order>) {
+        let others = |l: &Lease| asker != Asker::Lease(l.client, l.key);
+        for (id, lease) in self.leases.iter_mut().filter(|(_, l)| !l.recalled && !l.wanted && others(l)) {
+            let w = self.workers.get(&lease.worker);
+            if w.is_some_and(|w| !w.blocked && lacking.iter().any(|name| w.hold.get(name) > 0)) {
+                lease.wanted = true;
+                out.push(Order::RecallIdle { client: lease.client, lease: *id });
+            }
+        }
     }
 
     /// The lease that goes first, and from when on: of the entry that has most, the oldest.

@@ -126,6 +126,30 @@ fn a_wanted_lease_is_recalled_after_a_tenth_of_a_second_for_who_has_none() {
 }
 
 #[test]
+fn a_deeper_lease_is_asked_for_once_for_when_it_is_idle() {
+    let mut w = World::new(cpus(1.0));
+    w.join(id(1), 1, true);
+    w.start_all();
+    w.demand(id(1), 1, cpus(1.0), 1, 0);
+    let caller = w.leases.values().next().expect("one CPU").worker;
+    w.join(caller, 1, false);
+    w.block(caller, true);
+    w.demand(caller, 1, cpus(1.0), 1, 1);
+    w.start_all();
+    let deeper = w.leases_of(caller, 1)[0];
+    let wanted = |orders: &[Order]| {
+        let all = orders.iter().filter(|o| matches!(o, Order::RecallIdle { .. }));
+        all.cloned().collect::<Vec<_>>()
+    };
+    let orders = w.demand(id(1), 2, cpus(1.0), 1, 0);
+    assert_eq!(wanted(&orders), [Order::RecallIdle { client: caller, lease: deeper }]);
+    assert_eq!(recalls(&orders), 0, "it is not interrupted");
+    assert_eq!(wanted(&w.demand(id(1), 2, cpus(1.0), 9, 0)), []);
+    w.give_back(deeper);
+    assert_eq!(w.leases_of(id(1), 2).len(), 1);
+}
+
+#[test]
 fn the_deepest_of_a_job_is_served_first_and_jobs_take_turns() {
     let mut w = World::new(cpus(1.0));
     w.join(id(1), 1, true);

@@ -122,6 +122,7 @@ impl Runtime {
             ToClient::Granted { key, lease, lane, worker } => Event::Granted { key, lease, lane, worker },
             ToClient::Unschedulable { key, error } => Event::KeyUnschedulable { key, error },
             ToClient::Recall(lease) => Event::Recalled(lease),
+            ToClient::RecallIdle(lease) => Event::WantedBack(lease),
             ToClient::ActorUp { actor, incarnation, lane, worker, kept } => {
                 state.actors.insert(actor, ActorLane { incarnation, lane });
                 Event::ActorUp { actor, incarnation, lane, worker, kept }

@@ -116,6 +116,9 @@ impl World {
                 let held = self.leases.get_mut(lease).expect("a recall of a lease that is held");
                 assert!(held.client == *client && !std::mem::replace(&mut held.recalled, true), "recalled twice");
             }
+            Order::RecallIdle { client, lease } => {
+                assert_eq!(self.leases[lease].client, *client, "a recall of a lease that is held");
+            }
             Order::KillWorker { worker, .. } | Order::Retire(worker) => self.doomed.push(*worker),
             Order::Unschedulable { .. } | Order::ActorUnschedulable { .. } => self.refused.push(order.clone()),
         }
