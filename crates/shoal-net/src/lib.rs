@@ -27,6 +27,7 @@
 //!   what was announced.
 #![deny(missing_docs)]
 
+pub mod broken;
 mod datagram;
 mod error;
 mod frame;

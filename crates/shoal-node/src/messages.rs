@@ -12,6 +12,7 @@ impl Node {
             // A second greeting changes nothing.
             ToNode::Hello(_) => {}
             ToNode::Demand { key, spec, want, seen, depth } => {
+                shoal_net::broken::break_point("node");
                 self.sched_event(SchedEvent::Demand { client: from, key, spec, want, seen, depth });
             }
             ToNode::ReturnLease(lease) => self.sched_event(SchedEvent::LeaseReturned(lease)),

@@ -3,6 +3,7 @@ use crate::errors;
 use parking_lot::RwLock;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use shoal_net::broken;
 use shoal_proto::control::Role;
 use shoal_worker::{Greeting, Runtime};
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -25,8 +26,13 @@ pub(crate) fn try_runtime() -> Option<Arc<Runtime>> {
 
 /// The runtime, or the exception that says that there is none.
 pub(crate) fn runtime(py: Python<'_>) -> PyResult<Arc<Runtime>> {
-    try_runtime()
-        .ok_or_else(|| errors::local(py, "NotConnected", "shoal is not initialised in this process: call shoal.init()"))
+    let runtime = try_runtime().ok_or_else(|| {
+        errors::local(py, "NotConnected", "shoal is not initialised in this process: call shoal.init()")
+    })?;
+    match runtime.broken() {
+        Some(error) => Err(errors::exception(py, error)),
+        None => Ok(runtime),
+    }
 }
 
 /// The runtime of an object made in session `epoch`.
@@ -38,8 +44,21 @@ pub(crate) fn runtime_of(py: Python<'_>, epoch: u32, what: &str) -> PyResult<Arc
     runtime(py)
 }
 
+/// A driver lives on without its session (DESIGN §8).
+fn tell_runtime(line: &str, stack: &str) {
+    let runtime = RUNTIME.try_read().and_then(|runtime| runtime.clone());
+    match runtime {
+        Some(runtime) => runtime.broke(line, stack),
+        None => eprintln!("{stack}\nshoal: {line}"),
+    }
+}
+
 fn begin(py: Python<'_>, socket: OwnedFd, role: Role) -> PyResult<Py<PyDict>> {
     let version = py.version_info();
+    match role {
+        Role::Worker { .. } => broken::on_panic(broken::log_and_exit),
+        Role::Driver { .. } | Role::Tool => broken::on_panic(tell_runtime),
+    }
     let greeting = Greeting { python: format!("{}.{}", version.major, version.minor), role };
     let connected = py.detach(|| Runtime::connect(socket, greeting));
     let runtime = connected.map_err(|e| pyo3::exceptions::PyConnectionError::new_err(e.to_string()))?;
@@ -127,5 +146,6 @@ pub(crate) fn forked() {
 /// Runs the node daemon until its instance ends; the exit code.
 #[pyfunction]
 pub(crate) fn node_main(py: Python<'_>, config: String, client_fd: i32, zygote_fd: i32, zygote_pid: i32) -> i32 {
+    broken::on_panic(broken::log_and_exit);
     py.detach(|| shoal_node::run(&config, client_fd, zygote_fd, zygote_pid))
 }

@@ -1,4 +1,5 @@
 //! What the user's code does: call, cancel, make and end actors; and what the daemon says of it.
+use crate::dead::Place;
 use crate::lanes::{CallerEnd, Peer};
 use crate::objects::ASYNC_CHUNK;
 use crate::runtime::Runtime;
@@ -61,7 +62,7 @@ impl Runtime {
             return Err(dead.clone());
         }
         self.feed(state, event);
-        Ok(())
+        state.dead.clone().map_or(Ok(()), Err)
     }
 
     /// Cancels the task that makes this object.
@@ -96,6 +97,7 @@ impl Runtime {
                 self.answered.notify_all();
             }
             ToClient::LaneOpened { lane, caller, peer, wake, my_slot, peer_slot } => {
+                self.break_point(Place::Io);
                 self.open_lane(lane, caller, peer, (wake, my_slot, peer_slot), fds);
             }
             ToClient::LaneClosed(lane) => self.executor.close_lane(self, lane),

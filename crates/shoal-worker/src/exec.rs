@@ -4,6 +4,7 @@
 //! - EXEC-2 the reply of a call is in its ring (or its backlog) before anything that this process tells about the refs
 //!   that it let go of.
 //! - EXEC-3 replies that carry refs are pushed under the state lock: the order of their `CallDone` events is theirs.
+use crate::dead::Place;
 use crate::lanes::{Peer, Waiting, fits};
 use crate::runtime::Runtime;
 use crate::waiter::Waiter;
@@ -364,6 +365,7 @@ impl Runtime {
         if let Some((id, pickled)) = lane::function(bytes).map_err(|e| e.to_string())? {
             return Ok(Work::Function(id, pickled.to_vec()));
         }
+        self.break_point(Place::Call);
         Ok(Work::Call(CallFrame { lane, caller, bytes: std::mem::take(bytes) }))
     }
 

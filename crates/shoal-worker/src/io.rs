@@ -19,9 +19,17 @@ const GOODBYE: Duration = Duration::from_secs(5);
 
 pub(crate) fn spawn(runtime: Arc<Runtime>) -> JoinHandle<()> {
     let before = block_signals();
-    let thread = std::thread::Builder::new().name("shoal-io".into()).spawn(move || Io::new(&runtime).run());
+    let thread = std::thread::Builder::new().name("shoal-io".into()).spawn(move || run(&runtime));
     restore_signals(&before);
     thread.expect("a thread can be started")
+}
+
+/// A broken invariant on this thread ends the session, not this thread alone.
+fn run(runtime: &Runtime) {
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Io::new(runtime).run()));
+    if ended.is_err() {
+        runtime.die();
+    }
 }
 
 fn block_signals() -> libc::sigset_t {
@@ -66,6 +74,9 @@ impl<'a> Io<'a> {
             }
             self.runtime.wake.drain();
             self.runtime.kick.drain();
+            if self.runtime.broken.get().is_some() {
+                return self.runtime.die();
+            }
             if self.closing() {
                 return;
             }

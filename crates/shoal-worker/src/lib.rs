@@ -15,6 +15,7 @@
 
 mod calls;
 mod control;
+mod dead;
 mod exec;
 mod io;
 mod lanes;

@@ -17,8 +17,7 @@ impl Runtime {
     /// Hands an event to the core and carries out what it orders (RUN-1).
     pub(crate) fn feed(&self, state: &mut State, event: Event) {
         let before = state.owner.next_deadline();
-        state.handle(self.now(), event);
-        self.carry_out(state);
+        self.feed_or_die(state, event);
         if state.owner.next_deadline().is_some_and(|at| before.is_none_or(|b| at < b)) {
             self.activity();
         }

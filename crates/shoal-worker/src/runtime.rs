@@ -2,7 +2,7 @@
 use crate::control::Control;
 use crate::exec::Executor;
 use crate::io;
-use crate::state::{Session, State, Watcher};
+use crate::state::{Session, State};
 use crate::waiter::Waiter;
 use parking_lot::{Condvar, Mutex};
 use rustc_hash::FxHashMap;
@@ -10,10 +10,10 @@ use shoal_net::{EventFd, NetError, WakeSocket};
 use shoal_proto::control::{Hello, LogLine, Response, Role, ToClient, ToNode};
 use shoal_ring::Bell;
 use shoal_store::{ArenaClient, ClientSlot};
-use shoal_types::{ErrorKind, ErrorValue, ObjectId, TaskId};
+use shoal_types::{ErrorValue, ObjectId, TaskId};
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -89,6 +89,8 @@ pub struct Runtime {
     pub(crate) notices: Mutex<Notices>,
     pub(crate) noticed: Condvar,
     pub(crate) closing: AtomicBool,
+    /// An invariant of ours is broken.
+    pub(crate) broken: OnceLock<ErrorValue>,
     pub(crate) io_thread: Mutex<Option<JoinHandle<()>>>,
     prefix: [u8; 8],
     counter: AtomicU64,
@@ -155,6 +157,7 @@ impl Runtime {
             notices: Mutex::default(),
             noticed: Condvar::new(),
             closing: AtomicBool::new(false),
+            broken: OnceLock::new(),
             io_thread: Mutex::new(None),
             prefix,
             counter: AtomicU64::new(0),
@@ -187,45 +190,9 @@ impl Runtime {
         self.start.elapsed().as_micros() as u64
     }
 
-    /// Why the runtime is dead, if it is.
-    pub fn dead(&self) -> Option<ErrorValue> {
-        self.state.lock().dead.clone()
-    }
-
     /// Says what runs now: the prefix of this process's lines of output.
     pub fn set_title(&self, title: &str) {
         self.bell.set_title(title);
-    }
-
-    /// The connection to the daemon is gone: every wait and every later call fails.
-    pub(crate) fn die(&self) {
-        let error = ErrorValue::new(
-            ErrorKind::NodeDied,
-            "the node daemon of this session is gone; call shoal.shutdown() and shoal.init() to begin anew",
-        );
-        let mut state = self.state.lock();
-        if self.closing.load(SeqCst) || state.dead.is_some() {
-            return;
-        }
-        state.dead = Some(error);
-        let watchers = std::mem::take(&mut state.watchers);
-        drop(state);
-        for watcher in watchers.into_values().flatten() {
-            match watcher {
-                Watcher::Thread(waiter) => waiter.finish(),
-                token => self.tell(token),
-            }
-        }
-        self.end_waits();
-        self.executor.stop();
-        self.wake_leader();
-    }
-
-    fn end_waits(&self) {
-        self.answers.lock().closed = true;
-        self.answered.notify_all();
-        self.notices.lock().closed = true;
-        self.noticed.notify_all();
     }
 
     /// Ends the session: says goodbye, stops the I/O thread, waits until the daemon has closed the connection (at most

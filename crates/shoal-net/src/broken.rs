@@ -1,0 +1,32 @@
+//! A broken invariant of ours (DESIGN §8): what is said of it, and how a test breaks one on purpose.
+//!
+//! - BREAK-1 the hook is this library's own: panics of other extension modules never come here.
+//! - BREAK-2 the hook takes no lock that the panicking thread may hold.
+use std::sync::OnceLock;
+
+/// The exit code of a daemon or worker that has met a broken invariant.
+pub const EXIT_CODE: i32 = 101;
+
+/// From now on a panic in this process calls `then` with one line on what broke, and the stack.
+pub fn on_panic(then: impl Fn(&str, &str) + Send + Sync + 'static) {
+    std::panic::set_hook(Box::new(move |info| {
+        let what = info.payload_as_str().unwrap_or("a panic without words");
+        let place = info.location().map(|l| format!(" ({}:{})", l.file(), l.line())).unwrap_or_default();
+        let stack = std::backtrace::Backtrace::force_capture().to_string();
+        then(&format!("an invariant of shoal's own is broken: {what}{place}"), &stack);
+    }));
+}
+
+/// What a daemon or worker does: says so where its log is, and ends at once.
+pub fn log_and_exit(line: &str, stack: &str) {
+    eprintln!("{stack}\nshoal: {line}; process {} ends", std::process::id());
+    // SAFETY: nothing of this process is to run any more, its exit handlers included.
+    unsafe { libc::_exit(EXIT_CODE) };
+}
+
+/// Breaks here when `SHOAL_BREAK_AT`, read once, names this place.
+pub fn break_point(place: &str) {
+    static ARMED: OnceLock<Option<String>> = OnceLock::new();
+    let armed = ARMED.get_or_init(|| std::env::var("SHOAL_BREAK_AT").ok());
+    assert!(armed.as_deref() != Some(place), "BREAK-0: broken on purpose at {place}");
+}
