@@ -17,7 +17,7 @@ use shoal_ring::{LaneStatus, WorkerLane};
 use shoal_types::{ActorId, ActorSpec, Address, ErrorValue, FunctionId, LaneId, RefWire, TaskId, Value, WorkerId};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 
 /// A call in hand.
 pub struct CallFrame {
@@ -100,6 +100,8 @@ pub(crate) struct Executor {
     idle: AtomicBool,
     lingering: AtomicBool,
     busy_calls: AtomicU32,
+    /// Frames that wait in the backlogs of served lanes.
+    waiting: AtomicU64,
     cancelled: Mutex<Vec<(TaskId, bool)>>,
     on_cancel: Mutex<Option<OnCancel>>,
 }
@@ -126,11 +128,14 @@ impl Executor {
     }
 
     /// A slot of the bell was rung: the lane whose replies are to be read; or the served lane is marked as ready.
-    pub(crate) fn on_bell(&self, slot: u32) -> Option<LaneId> {
+    pub(crate) fn on_bell(&self, runtime: &Runtime, slot: u32) -> Option<LaneId> {
         match self.slots.lock().get(&slot).copied() {
             Some(Slot::Caller(lane)) => Some(lane),
             Some(Slot::Served(lane)) => {
-                self.table.lock().mark(lane);
+                let mut table = self.table.lock();
+                table.mark(lane);
+                // The executor's thread may be in a long call: its replies need not wait for that.
+                table.flush(runtime, lane);
                 None
             }
             None => None,
@@ -160,6 +165,7 @@ impl Executor {
     pub(crate) fn close_lane(&self, _runtime: &Runtime, lane: LaneId) {
         let gone = self.table.lock().lanes.remove(&lane);
         if let Some(served) = gone {
+            self.waiting.fetch_sub(served.backlog.len() as u64, SeqCst);
             self.slots.lock().remove(&served.my_slot);
         }
     }
@@ -208,6 +214,11 @@ impl Executor {
         }
     }
 
+    /// Whether replies wait for room.
+    pub(crate) fn has_backlog(&self) -> bool {
+        self.waiting.load(SeqCst) > 0
+    }
+
     /// Sends replies that waited for room.
     pub(crate) fn flush_all(&self, runtime: &Runtime) {
         let mut table = self.table.lock();
@@ -248,7 +259,9 @@ impl Table {
                 Ok(None) => served.lane.status().set_worker_busy(false),
                 Err(error) => {
                     eprintln!("shoal: a caller's lane cannot be read ({error}); it is closed");
-                    self.lanes.remove(&id);
+                    if let Some(served) = self.lanes.remove(&id) {
+                        runtime.executor.waiting.fetch_sub(served.backlog.len() as u64, SeqCst);
+                    }
                 }
             }
         }
@@ -270,6 +283,7 @@ impl Table {
                 }
             }
             if served.lane.replies.push(&[&front.frame]).is_some() {
+                runtime.executor.waiting.fetch_sub(1, SeqCst);
                 sent = true;
                 continue;
             }
@@ -415,7 +429,12 @@ impl Runtime {
             return served.peer.ring();
         }
         served.backlog.push_back(Waiting { task: None, frame });
+        self.executor.waiting.fetch_add(1, SeqCst);
         table.flush(self, lane);
+        drop(table);
+        if self.executor.has_backlog() {
+            self.activity();
+        }
     }
 
     /// Whether this task was cancelled by its owner.

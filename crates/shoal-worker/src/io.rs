@@ -187,7 +187,7 @@ impl<'a> Io<'a> {
 
     fn adapt(&mut self, dropped: bool) {
         let runtime = self.runtime;
-        let outstanding = runtime.in_lanes.load(SeqCst) > 0;
+        let outstanding = runtime.outstanding();
         let leader = runtime.leader.load(SeqCst);
         if outstanding && leader == NOBODY {
             self.look = FIRST_LOOK;
@@ -208,7 +208,7 @@ impl<'a> Io<'a> {
         } else if self.quiet_since.elapsed() > QUIET {
             runtime.active.store(false, SeqCst);
             self.look = FIRST_LOOK;
-            let late = !runtime.drops.lock().is_empty() || runtime.in_lanes.load(SeqCst) > 0;
+            let late = !runtime.drops.lock().is_empty() || runtime.outstanding();
             if late {
                 runtime.active.store(true, SeqCst);
             }

@@ -145,7 +145,7 @@ impl Runtime {
         }
         let mut state = self.state.lock();
         for slot in slots {
-            match self.executor.on_bell(slot) {
+            match self.executor.on_bell(self, slot) {
                 Some(lane) => self.read_lane(&mut state, lane),
                 None => self.executor.wake(self),
             }

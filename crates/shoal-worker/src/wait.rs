@@ -129,7 +129,7 @@ impl Runtime {
         let next = self.followers.lock().iter().find(|w| !Arc::ptr_eq(w, me)).cloned();
         if let Some(next) = next {
             next.call_to_lead();
-        } else if self.in_lanes.load(SeqCst) > 0 {
+        } else if self.outstanding() {
             self.activity();
         }
     }
@@ -186,6 +186,11 @@ impl Runtime {
         if !self.active.swap(true, SeqCst) {
             self.kick.kick();
         }
+    }
+
+    /// Whether a peer's bell has something to bring: replies, or room for ours.
+    pub(crate) fn outstanding(&self) -> bool {
+        self.in_lanes.load(SeqCst) > 0 || self.executor.has_backlog()
     }
 
     /// Whether the I/O thread may lead now: it prepares its sleep if so.
