@@ -7,7 +7,6 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use shoal_proto::control::ToNode;
 use shoal_types::{ActorId, TaskId};
-use shoal_worker::Runtime;
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -33,20 +32,42 @@ struct Blocked {
     running: u32,
     waiting: u32,
     told: bool,
+    /// Of what such a call's own threads call.
+    child_depth: u32,
 }
 
-static BLOCKED: Mutex<Blocked> = Mutex::new(Blocked { running: 0, waiting: 0, told: false });
+static BLOCKED: Mutex<Blocked> = Mutex::new(Blocked { running: 0, waiting: 0, told: false, child_depth: 0 });
+
+impl Blocked {
+    /// Tells the daemon when "all that run here wait" has changed. Threads that the user's code has started count as
+    /// if they were what runs: it may sit in `join` until they are done.
+    fn tell(&mut self) {
+        let all = self.running > 0 && self.waiting >= self.running;
+        if all == self.told {
+            return;
+        }
+        self.told = all;
+        if let Some(runtime) = crate::session::try_runtime() {
+            runtime.tell_node(if all { &ToNode::Blocked } else { &ToNode::Unblocked });
+        }
+    }
+}
 
 /// This thread runs `current` from now on.
 pub(crate) fn enter(current: Current) {
+    let mut blocked = BLOCKED.lock();
+    blocked.child_depth = current.depth + 1;
+    blocked.running += 1;
+    blocked.tell();
     CURRENT.with_borrow_mut(|stack| stack.push(current));
-    BLOCKED.lock().running += 1;
 }
 
 /// It doesn't any more.
 pub(crate) fn leave() {
     CURRENT.with_borrow_mut(Vec::pop);
-    BLOCKED.lock().running -= 1;
+    let mut blocked = BLOCKED.lock();
+    blocked.running = blocked.running.saturating_sub(1);
+    blocked.tell();
 }
 
 /// The main thread runs this task, or none.
@@ -69,7 +90,8 @@ pub(crate) fn want_interrupt(task: TaskId) -> bool {
 
 /// Nesting depth of what this thread runs, plus one; 0 in a driver.
 pub(crate) fn child_depth() -> u32 {
-    CURRENT.with_borrow(|stack| stack.last().map_or(0, |c| c.depth + 1))
+    let own = CURRENT.with_borrow(|stack| stack.last().map(|c| c.depth + 1));
+    own.unwrap_or_else(|| BLOCKED.lock().child_depth)
 }
 
 /// In a worker's signal handler: whether the running task is the one to interrupt. Answers yes once.
@@ -97,32 +119,22 @@ pub(crate) fn current(py: Python<'_>) -> PyResult<Option<Py<PyDict>>> {
 }
 
 /// While it lives, this thread's task waits; when all that run here wait, the daemon lends their CPUs.
-pub(crate) struct Blocking<'a>(Option<&'a Runtime>);
+pub(crate) struct Blocking(());
 
-impl<'a> Blocking<'a> {
-    pub(crate) fn begin(runtime: &'a Runtime) -> Self {
-        if CURRENT.with_borrow(Vec::is_empty) {
-            return Self(None);
-        }
+impl Blocking {
+    pub(crate) fn begin() -> Self {
         let mut blocked = BLOCKED.lock();
         blocked.waiting += 1;
-        if blocked.waiting >= blocked.running && !blocked.told {
-            blocked.told = true;
-            runtime.tell_node(&ToNode::Blocked);
-        }
-        Self(Some(runtime))
+        blocked.tell();
+        Self(())
     }
 }
 
-impl Drop for Blocking<'_> {
+impl Drop for Blocking {
     fn drop(&mut self) {
-        let Some(runtime) = self.0 else { return };
         let mut blocked = BLOCKED.lock();
-        blocked.waiting -= 1;
-        if blocked.told {
-            blocked.told = false;
-            runtime.tell_node(&ToNode::Unblocked);
-        }
+        blocked.waiting = blocked.waiting.saturating_sub(1);
+        blocked.tell();
     }
 }
 
@@ -140,7 +152,7 @@ pub(crate) fn forked() {
         // SAFETY: as above.
         unsafe { BLOCKED.force_unlock() };
     }
-    *BLOCKED.lock() = Blocked { running: 0, waiting: 0, told: false };
+    *BLOCKED.lock() = Blocked { running: 0, waiting: 0, told: false, child_depth: 0 };
 }
 
 /// The actor whose method this thread runs.

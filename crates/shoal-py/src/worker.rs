@@ -5,7 +5,7 @@ use crate::errors;
 use crate::hooks::{Hooks, call, hooks};
 use crate::session::runtime;
 use parking_lot::Mutex;
-use pyo3::exceptions::{PySystemExit, PyValueError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 use shoal_proto::Reader;
@@ -157,7 +157,7 @@ impl Worker {
         let result = self.function(py, id).and_then(|function| {
             let (args, kwargs) = arguments(py, &runtime, args)?;
             let callable = function.callable.bind(py);
-            run_on_main(&ticket, None, || callable.call(args, kwargs.as_ref()))
+            run_on_main(&runtime, &ticket, None, || callable.call(args, kwargs.as_ref()))
         });
         let retry = self.functions.get(&id).and_then(|f| f.retry.as_ref()).map(|r| r.bind(py).clone());
         self.settle(py, &ticket, result, retry.as_ref());
@@ -207,9 +207,11 @@ impl Worker {
         let decoded = arguments(py, &runtime, args);
         let result = match (&actor.instance, decoded) {
             (_, Err(error)) => Err(error),
+            (None, Ok(_)) if runtime.is_cancelled(&ticket.task) => Err(PyKeyboardInterrupt::new_err(())),
             (Some(instance), Ok((args, kwargs))) => {
                 let target = instance.bind(py).getattr(PyString::new(py, method));
-                target.and_then(|target| run_on_main(&ticket, Some(id), || target.call(args, kwargs.as_ref())))
+                target
+                    .and_then(|target| run_on_main(&runtime, &ticket, Some(id), || target.call(args, kwargs.as_ref())))
             }
             (None, Ok((args, kwargs))) => {
                 let kwargs = kwargs.unwrap_or_else(|| PyDict::new(py));
@@ -344,13 +346,15 @@ fn exit_code(py: Python<'_>, error: &PyErr) -> i32 {
 
 /// Runs user code on the main thread, interruptible by a cancel (CUR-1).
 fn run_on_main<'py>(
+    runtime: &Runtime,
     ticket: &Ticket,
     actor: Option<ActorId>,
     run: impl FnOnce() -> PyResult<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     current::enter(ticket.current(actor));
     current::set_running(Some(ticket.task));
-    let result = run();
+    // A cancel that came before this line found nothing to interrupt; one that comes after it does.
+    let result = if runtime.is_cancelled(&ticket.task) { Err(PyKeyboardInterrupt::new_err(())) } else { run() };
     current::set_running(None);
     current::leave();
     result
