@@ -1,0 +1,152 @@
+"""Cancelling: at once for the caller, and nobody else notices."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+import shoal
+
+SOON = 0.5
+"""Seconds that an answer to a cancel may take."""
+
+
+def until(path: Path, seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < end, f"no {path.name} after {seconds} s"
+        time.sleep(0.005)
+
+
+def cancelled_soon(*refs) -> None:
+    begun = time.monotonic()
+    shoal.cancel(*refs)
+    for ref in refs:
+        with pytest.raises(shoal.exceptions.TaskCancelledError):
+            shoal.get(ref, timeout=10)
+    assert time.monotonic() - begun < 10 * SOON
+
+
+@shoal.remote
+def pid():
+    return os.getpid()
+
+
+@shoal.remote
+def spins(path):
+    Path(path).write_text(str(os.getpid()))
+    while True:
+        pass
+
+
+@shoal.remote
+def sleeps(path):
+    Path(path).write_text(str(os.getpid()))
+    time.sleep(60)
+
+
+@shoal.remote
+def blocks(path):
+    inner = sleeps.remote(path + ".inner")
+    Path(path).write_text(str(os.getpid()))
+    return shoal.get(inner)
+
+
+@pytest.mark.parametrize("how", [spins, sleeps, blocks], ids=["in Python", "in time.sleep", "in get"])
+def test_a_running_task_is_cancelled_and_its_worker_goes_on(one_cpu, tmp_path: Path, how):
+    path = tmp_path / "pid"
+    ref = how.remote(str(path))
+    until(path)
+    cancelled_soon(ref)
+    if how is not blocks:
+        # The one worker has its CPU back at once, and is the same process.
+        assert shoal.get(pid.remote(), timeout=5) == int(path.read_text())
+
+
+def test_a_cancel_right_after_the_call_finds_it_wherever_it_is(one_cpu, tmp_path: Path):
+    shoal.get(pid.remote())
+    for i in range(60):
+        ref = sleeps.remote(str(tmp_path / f"{i}"))
+        if i % 3:
+            time.sleep(0.0005 * (i % 3) * (i % 7))
+        cancelled_soon(ref)
+        # Had the task gone on, this would wait for a minute.
+        assert shoal.get(pid.remote(), timeout=5)
+
+
+def test_tasks_behind_a_cancelled_one_are_unharmed(one_cpu, tmp_path: Path):
+    shoal.get([pid.remote() for _ in range(50)])
+    for i in range(10):
+        ref = sleeps.remote(str(tmp_path / f"{i}"))
+        behind = [pid.remote() for _ in range(50)]
+        until(tmp_path / f"{i}")
+        cancelled_soon(ref)
+        assert len(set(shoal.get(behind, timeout=10))) <= 2
+
+
+def test_queued_and_waiting_tasks_are_cancelled(one_cpu, tmp_path: Path):
+    path = tmp_path / "begun"
+    running = sleeps.remote(str(path))
+    until(path)
+
+    @shoal.remote
+    def add(a, b):
+        return a, b
+
+    queued = [pid.remote() for _ in range(20)]
+    waiting = [add.remote(running, 1) for _ in range(5)]
+    cancelled_soon(*queued, *waiting)
+    cancelled_soon(running)
+    assert shoal.get(pid.remote(), timeout=5)
+
+
+def test_a_finished_task_keeps_its_value(one_cpu):
+    ref = pid.remote()
+    value = shoal.get(ref)
+    shoal.cancel(ref)
+    assert shoal.get(ref) == value
+
+
+@pytest.mark.parametrize("kind", ["sync", "threaded", "async"])
+def test_actor_calls_queued_and_running_are_cancelled(two_cpus, tmp_path: Path, kind):
+    class Plain:
+        def wait(self, path):
+            Path(path).touch()
+            while True:
+                time.sleep(0.01)
+
+        def pid(self):
+            return os.getpid()
+
+    class Async:
+        async def wait(self, path):
+            Path(path).touch()
+            await asyncio.sleep(60)
+
+        async def pid(self):
+            return os.getpid()
+
+    cls = shoal.remote(Async if kind == "async" else Plain)
+    if kind == "threaded":
+        actor = cls.options(max_concurrency=2).remote()
+        busy = actor.wait.remote(str(tmp_path / "other"))
+        until(tmp_path / "other")
+    else:
+        actor = cls.options(max_concurrency=1).remote() if kind == "async" else cls.remote()
+        busy = None
+    before = shoal.get(actor.pid.remote(), timeout=10)
+    for i in range(5):
+        path = tmp_path / f"{i}"
+        running = actor.wait.remote(str(path))
+        until(path)
+        queued = [actor.wait.remote(str(tmp_path / f"{i}.queued.{n}")) for n in range(5)]
+        cancelled_soon(*queued)
+        cancelled_soon(running)
+        assert shoal.get(actor.pid.remote(), timeout=5) == before
+    assert not list(tmp_path.glob("*.queued.*"))
+    if busy is not None:
+        cancelled_soon(busy)
