@@ -31,7 +31,7 @@ def call(text):
 WORDS = {
     "shoal.get(1)": "ValueError: get() takes an ObjectRef or a list of them, not 'int'",
     "shoal.get((REF,))": "ValueError: get() takes an ObjectRef or a list of them, not 'tuple'",
-    "shoal.get([REF, 1])": "ValueError: get() takes a list of ObjectRefs, and this one has a 'int' in it",
+    "shoal.get([REF, 1])": "TypeError: get() takes a list of ObjectRefs, and this one has a 'int' in it",
     "shoal.get(REF, timeout=-1)": "ValueError: get(timeout=) takes a number of seconds ≥ 0 or None, not -1 (int)",
     "shoal.get(REF, timeout='1')": "TypeError: get(timeout=) takes a number of seconds ≥ 0 or None, not '1' (str)",
     "shoal.get(REF, timeout=float('nan'))": (

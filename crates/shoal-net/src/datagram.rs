@@ -5,7 +5,6 @@
 //! - WAKE-2 the name is random and abstract: it leaves no file, and ends with the socket.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::OnceLock;
 
 use rustix::io::Errno;
 use rustix::net::{
@@ -22,7 +21,7 @@ pub const WAKE_NAME: usize = 16;
 pub struct WakeSocket(OwnedFd);
 
 impl WakeSocket {
-    /// Makes one, and the name by which peers [`wake`] it.
+    /// Makes one, and the name by which peers [`wake`](Self::wake) it.
     pub fn bind() -> Result<(Self, [u8; WAKE_NAME]), NetError> {
         loop {
             let name = random_name()?;
@@ -44,6 +43,17 @@ impl WakeSocket {
         any
     }
 
+    /// Wakes the process that bound `name`, from this socket. False if there is none any more.
+    pub fn wake(&self, name: &[u8; WAKE_NAME]) -> Result<bool, NetError> {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        match sendto(&self.0, &[0], flags, &address(name)?) {
+            // A full queue wakes as well as one more.
+            Ok(_) | Err(Errno::AGAIN) => Ok(true),
+            Err(Errno::CONNREFUSED) => Ok(false),
+            Err(source) => Err(NetError::Os { what: "sendto", source }),
+        }
+    }
+
     /// The descriptor to poll for reading.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
@@ -53,29 +63,6 @@ impl WakeSocket {
 impl AsFd for WakeSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd()
-    }
-}
-
-/// Wakes the process that bound `name`. False if there is none any more.
-pub fn wake(name: &[u8; WAKE_NAME]) -> Result<bool, NetError> {
-    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-    match sendto(sender()?, &[0], flags, &address(name)?) {
-        // A full queue wakes as well as one more.
-        Ok(_) | Err(Errno::AGAIN) => Ok(true),
-        Err(Errno::CONNREFUSED) => Ok(false),
-        Err(source) => Err(NetError::Os { what: "sendto", source }),
-    }
-}
-
-/// The process's one socket to send from.
-fn sender() -> Result<&'static OwnedFd, NetError> {
-    static SENDER: OnceLock<OwnedFd> = OnceLock::new();
-    match SENDER.get() {
-        Some(sock) => Ok(sock),
-        None => {
-            let sock = new_socket()?;
-            Ok(SENDER.get_or_init(|| sock))
-        }
     }
 }
 
@@ -106,9 +93,10 @@ mod tests {
     #[test]
     fn wakes_are_counted_once_and_never_wait() {
         let (socket, name) = WakeSocket::bind().unwrap();
+        let (peer, _) = WakeSocket::bind().unwrap();
         assert!(!socket.drain());
         for _ in 0..10_000 {
-            assert!(wake(&name).unwrap());
+            assert!(peer.wake(&name).unwrap());
         }
         assert!(socket.drain());
         assert!(!socket.drain());
@@ -117,8 +105,9 @@ mod tests {
     #[test]
     fn a_socket_that_is_gone_is_told() {
         let (socket, name) = WakeSocket::bind().unwrap();
+        let (peer, _) = WakeSocket::bind().unwrap();
         drop(socket);
-        assert!(!wake(&name).unwrap());
+        assert!(!peer.wake(&name).unwrap());
     }
 
     #[test]

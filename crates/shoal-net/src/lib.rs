@@ -38,7 +38,7 @@ mod process;
 mod reader;
 mod writer;
 
-pub use datagram::{WAKE_NAME, WakeSocket, wake};
+pub use datagram::{WAKE_NAME, WakeSocket};
 pub use error::NetError;
 pub use frame::{MAX_DESCRIPTORS, MAX_FRAME, VERSION};
 pub use path::{accept, connect, listen};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use shoal_net::{Event, EventFd, Interest, Poller, WakeSocket, wake};
+use shoal_net::{Event, EventFd, Interest, Poller, WakeSocket};
 
 const LIMIT: Option<Duration> = Some(Duration::from_secs(20));
 
@@ -28,7 +28,8 @@ fn each_source_has_its_token() {
     assert!(tokens(&poller, Some(Duration::ZERO)).is_empty());
     event.kick();
     event.kick();
-    wake(&name).unwrap();
+    let (peer, _) = WakeSocket::bind().unwrap();
+    peer.wake(&name).unwrap();
     a.write_all(b"x").unwrap();
     assert_eq!(tokens(&poller, LIMIT), [1, 2, u64::MAX]);
     assert!(event.drain() && !event.drain());

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use shoal_net::{
     FrameReader, FrameWriter, Interest, NetError, PidFd, Poller, WakeSocket, accept, connect, listen, peer_cred,
-    same_user, wake,
+    same_user,
 };
 
 const LIMIT: Option<Duration> = Some(Duration::from_secs(20));
@@ -26,7 +26,8 @@ fn child() {
     let (name, _) = reader.recv_blocking::<[u8; 16]>(&sock, LIMIT).unwrap();
     write.write_all(b"from the child").unwrap();
     drop(write);
-    assert!(wake(&name).unwrap());
+    let (own, _) = WakeSocket::bind().unwrap();
+    assert!(own.wake(&name).unwrap());
     // Lives until the parent closes the connection.
     assert!(matches!(reader.recv_blocking::<u8>(&sock, LIMIT), Err(NetError::Closed)));
 }

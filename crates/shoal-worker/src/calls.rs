@@ -214,7 +214,7 @@ impl Runtime {
             eprintln!("shoal: lane {} came with {} descriptors, not 2", lane.0, fds.len());
             return Ok(());
         };
-        let peer = Peer { address, bell: PeerBell::map(bell_fd)?, wake, slot };
+        let peer = Peer { address, bell: PeerBell::map(bell_fd)?, wake, waker: Arc::clone(&self.wake), slot };
         if !caller {
             self.executor.open_lane(self, lane, WorkerLane::map(lane_fd)?, peer, my_slot);
             return Ok(());

@@ -4,9 +4,11 @@
 //! - PUSH-2 who has a backlog sets its starved word and looks at the ring again; who takes a frame looks at the
 //!   other's starved word afterwards and rings its bell.
 use rustc_hash::{FxHashMap, FxHashSet};
+use shoal_net::WakeSocket;
 use shoal_ring::{CallerLane, PeerBell, Position, Producer, Ring};
 use shoal_types::{Address, FunctionId, TaskId};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// A frame that waits for space.
 pub(crate) struct Waiting {
@@ -19,6 +21,8 @@ pub(crate) struct Peer {
     pub(crate) address: Address,
     pub(crate) bell: PeerBell,
     pub(crate) wake: [u8; 16],
+    /// This process's own wake-up socket, to send from.
+    pub(crate) waker: Arc<WakeSocket>,
     pub(crate) slot: u32,
 }
 
@@ -27,7 +31,7 @@ impl Peer {
     pub(crate) fn ring(&self) {
         if self.bell.ring(self.slot) == Ring::NeedsDatagram {
             // A peer that is gone needs no waking: the daemon tells of its end.
-            let _ = shoal_net::wake(&self.wake);
+            let _ = self.waker.wake(&self.wake);
         }
     }
 }

@@ -73,7 +73,7 @@ pub struct Runtime {
     pub(crate) control: Control,
     pub(crate) store: ArenaClient,
     pub(crate) bell: Bell,
-    pub(crate) wake: WakeSocket,
+    pub(crate) wake: Arc<WakeSocket>,
     pub(crate) kick: EventFd,
     pub(crate) executor: Executor,
     // who sleeps on the bell (RUN-3)
@@ -143,7 +143,7 @@ impl Runtime {
             control,
             store,
             bell,
-            wake,
+            wake: Arc::new(wake),
             kick: EventFd::new()?,
             executor: Executor::default(),
             leader: AtomicU32::new(NOBODY),

@@ -40,7 +40,8 @@ def get(refs: Any, *, timeout: float | None = None, copy: bool = False) -> Any:
         GetTimeoutError: The time is up (a `TimeoutError`).
         RayTaskError: The task raised; it is also an instance of the exception's own class.
         RayError: The value can't be had; the subclass says why.
-        ValueError: `refs` is neither a reference nor a list of them, or `timeout` is negative.
+        ValueError: `refs` is neither a reference nor a list, or `timeout` is negative.
+        TypeError: The list has something else than references in it.
 
     Example:
         >>> import shoal
@@ -65,7 +66,7 @@ def _check_list(refs: Any) -> None:
         raise ValueError(f"get() takes an ObjectRef or a list of them, not {type(refs).__name__!r}")
     for kind in set(map(type, refs)):
         if kind is not _ObjectRef:
-            raise ValueError(f"get() takes a list of ObjectRefs, and this one has a {kind.__name__!r} in it")
+            raise TypeError(f"get() takes a list of ObjectRefs, and this one has a {kind.__name__!r} in it")
 
 
 def _is_ref(value: Any) -> bool:

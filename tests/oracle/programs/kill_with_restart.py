@@ -2,7 +2,7 @@
 
 import os
 
-from oracle import ray
+from oracle import ray, until
 
 ray.init(num_cpus=1)
 
@@ -16,4 +16,4 @@ class A:
 a = A.remote()
 pid = ray.get(a.pid.remote())
 ray.kill(a, no_restart=False)
-assert ray.get(a.pid.remote(), timeout=60) != pid
+until(lambda: ray.get(a.pid.remote(), timeout=60) != pid)

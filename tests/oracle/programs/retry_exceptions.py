@@ -30,5 +30,5 @@ listed = flaky.options(retry_exceptions=[OSError])
 assert ray.get(listed.remote("some", FileNotFoundError)) == 3
 raises(ValueError, lambda: ray.get(listed.remote("other", ValueError)))
 assert runs("other") == 1
-raises(OSError, lambda: ray.get(listed.options(max_retries=1).remote("short", OSError)))
+raises(OSError, lambda: ray.get(flaky.options(retry_exceptions=[OSError], max_retries=1).remote("short", OSError)))
 assert runs("short") == 2

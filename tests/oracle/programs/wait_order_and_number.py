@@ -6,6 +6,7 @@ from oracle import ray
 
 ray.init(num_cpus=2)
 refs = [ray.put(i) for i in range(5)]
+ray.get(refs)
 ready, rest = ray.wait(refs, num_returns=2)
 assert (ready, rest) == (refs[:2], refs[2:])
 assert ray.wait(refs, num_returns=5) == (refs, [])
