@@ -11,7 +11,6 @@ use shoal_types::{ErrorKind, ErrorValue};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::Ordering::SeqCst;
 
 impl Runtime {
     /// Why the runtime is dead, if it is.
@@ -49,18 +48,34 @@ impl Runtime {
     }
 
     fn die_locked(&self, state: &mut State) {
-        if self.closing.load(SeqCst) || state.dead.is_some() {
-            return;
+        if state.dead.is_none() {
+            let error = self.broken.get().cloned().unwrap_or_else(|| self.node_died());
+            self.end_with(state, error);
+            self.end_notices();
+            self.executor.stop();
         }
-        state.dead = Some(self.broken.get().cloned().unwrap_or_else(|| self.node_died()));
+    }
+
+    /// The user ends the session while threads of theirs wait. Output that is still to come is told.
+    pub(crate) fn end_session(&self) {
+        let mut state = self.state.lock();
+        if state.dead.is_none() {
+            let text = "this session has ended: shoal.shutdown() was called";
+            self.end_with(&mut state, ErrorValue::new(ErrorKind::System, text));
+        }
+    }
+
+    /// DEAD-1.
+    fn end_with(&self, state: &mut State, error: ErrorValue) {
+        state.dead = Some(error);
         for watcher in std::mem::take(&mut state.watchers).into_values().flatten() {
             match watcher {
                 Watcher::Thread(waiter) => waiter.finish(),
                 token => self.tell(token),
             }
         }
-        self.end_waits();
-        self.executor.stop();
+        self.answers.lock().closed = true;
+        self.answered.notify_all();
         self.wake_leader();
     }
 
@@ -71,9 +86,7 @@ impl Runtime {
         ErrorValue::new(ErrorKind::NodeDied, format!("{text} {}", log.display()))
     }
 
-    pub(crate) fn end_waits(&self) {
-        self.answers.lock().closed = true;
-        self.answered.notify_all();
+    pub(crate) fn end_notices(&self) {
         self.notices.lock().closed = true;
         self.noticed.notify_all();
     }

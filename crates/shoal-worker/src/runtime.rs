@@ -201,12 +201,13 @@ impl Runtime {
         if self.closing.swap(true, SeqCst) {
             return;
         }
+        self.end_session();
         self.control.send(&ToNode::Bye);
         self.control.flush();
         self.kick.kick();
         if let Some(thread) = self.io_thread.lock().take() {
             let _ = thread.join();
         }
-        self.end_waits();
+        self.end_notices();
     }
 }
