@@ -48,11 +48,17 @@ pub(crate) struct Zygote {
     pub token: u64,
     lines: VecDeque<Line>,
     received: Vec<u8>,
+    up: bool,
 }
 
 impl Zygote {
     pub fn new(key: ZygoteKey, fd: OwnedFd, pid: u32, token: u64) -> Self {
-        Self { key, fd, pid, token, lines: VecDeque::new(), received: Vec::new() }
+        Self { key, fd, pid, token, lines: VecDeque::new(), received: Vec::new(), up: false }
+    }
+
+    /// Whether it has said anything: what it is started with is all right.
+    pub fn is_up(&self) -> bool {
+        self.up
     }
 
     pub fn queue(&mut self, line: &serde_json::Value, fds: Vec<OwnedFd>) {
@@ -98,6 +104,7 @@ impl Zygote {
             }
         };
         let whole = self.received.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+        self.up |= whole > 0;
         let lines: Vec<u8> = self.received.drain(..whole).collect();
         let said = lines.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
         (said.collect(), alive)

@@ -156,8 +156,14 @@ impl Node {
         let unborn = self.procs.iter().filter(|(_, p)| p.zygote == id && p.pid.is_none());
         let unborn: Vec<_> = unborn.map(|(start, _)| *start).collect();
         let reason = format!("the process that forks workers (pid {}) ended{}", z.pid, self.zygote_tail());
+        // One that never came up is a failure, but one only, however many waited for it.
+        let mut unborn = unborn.into_iter().peekable();
+        if let Some(start) = unborn.next_if(|_| !z.is_up()) {
+            self.on_fork_failed(start, reason);
+        }
         for start in unborn {
-            self.on_fork_failed(start, reason.clone());
+            self.procs.remove(&start);
+            self.sched_event(SchedEvent::StartLost(start));
         }
     }
 

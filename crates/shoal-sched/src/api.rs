@@ -100,6 +100,8 @@ pub enum Event {
         /// Why, for people.
         reason: String,
     },
+    /// A start came to nothing by no fault of its own: it is made again.
+    StartLost(u64),
     /// An actor wants a worker.
     ActorWanted {
         /// Which.
@@ -130,7 +132,7 @@ pub enum Event {
 /// Something to do.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Order {
-    /// Start a process; answer with `WorkerReady` or `StartFailed`.
+    /// Start a process; answer with `WorkerReady`, `StartFailed` or `StartLost`.
     StartWorker {
         /// A number of its own.
         start: u64,

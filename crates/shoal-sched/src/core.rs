@@ -79,6 +79,7 @@ impl Sched {
             Event::WorkerReady { start, worker } => self.on_worker_ready(now, start, worker, out),
             Event::WorkerLost(worker) => self.on_worker_lost(worker),
             Event::WorkerLingers(worker) => self.on_worker_lingers(worker, out),
+            Event::StartLost(start) => drop(self.starts.remove(&start)),
             Event::StartFailed { start, reason } => self.on_start_failed(now, start, &reason, out),
             Event::ActorWanted { .. } => self.on_actor_wanted(now, event),
             Event::ActorGone(actor) => self.forget(Asker::Actor(actor)),

@@ -270,6 +270,20 @@ fn three_failed_starts_in_a_row_are_an_error_with_the_reason() {
 }
 
 #[test]
+fn a_start_that_was_lost_is_made_again_at_once_and_is_no_failure() {
+    let mut w = World::new(cpus(1.0));
+    w.join(id(1), 1, true);
+    w.demand(id(1), 1, cpus(1.0), 1, 0);
+    for _ in 0..10 {
+        let start = *w.starts.keys().next().expect("somebody waits for a worker");
+        w.starts.remove(&start);
+        assert_eq!(starts(&w.go(Event::StartLost(start))), 1);
+    }
+    w.start_all();
+    assert!(w.refused.is_empty() && w.leases_of(id(1), 1).len() == 1);
+}
+
+#[test]
 fn a_lost_client_takes_its_workers_with_it() {
     let mut w = two_cpus();
     w.demand(id(1), 1, cpus(1.0), 2, 0);
