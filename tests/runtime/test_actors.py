@@ -170,3 +170,35 @@ def test_the_last_handles_end_is_the_actors_end(two_cpus):
 def test_many_actors(two_cpus):
     actors = [Counter.options(num_cpus=0).remote(i) for i in range(30)]
     assert shoal.get([a.add.remote() for a in actors], timeout=60) == list(range(1, 31))
+
+
+def test_under_compat_a_named_actor_ends_with_its_handles(shoal_run):
+    run = shoal_run(
+        """
+        import os, time
+        import ray
+        ray.init(num_cpus=1)
+        @ray.remote
+        class A:
+            def pid(self):
+                return os.getpid()
+        a = A.options(name="a").remote()
+        pid = ray.get(a.pid.remote())
+        del a
+        end = time.monotonic() + 10
+        while os.path.exists(f"/proc/{pid}") and time.monotonic() < end:
+            time.sleep(0.01)
+        try:
+            ray.get_actor("a")
+        except ValueError:
+            print("ended")
+        """,
+        env={"SHOAL_COMPAT": "1", "PYTHONPATH": str(_compat_path())},
+    )
+    assert run.stdout == "ended\n"
+
+
+def _compat_path():
+    from pathlib import Path
+
+    return Path(shoal.__file__).parent / "compat" / "path"

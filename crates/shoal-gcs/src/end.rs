@@ -15,7 +15,8 @@ impl Gcs {
     /// A named or detached actor lives on without handles.
     pub(crate) fn on_out_of_scope(&mut self, id: ActorId, out: &mut Vec<Order>) {
         let Some(actor) = self.actors.get_mut(&id) else { return };
-        if actor.spec.detached || !actor.spec.name.is_empty() || actor.out_of_scope {
+        let named = actor.spec.named_lives_on && !actor.spec.name.is_empty();
+        if actor.spec.detached || named || actor.out_of_scope {
             return;
         }
         actor.out_of_scope = true;

@@ -106,6 +106,14 @@ fn a_kill_is_for_good_or_for_this_life() {
 }
 
 #[test]
+fn by_rays_rule_a_named_one_ends_with_its_handles() {
+    let mut w = World::new();
+    w.up(ActorSpec { named_lives_on: false, ..spec(1, "named") }, 20);
+    w.go(Event::OutOfScope(actor(1)));
+    assert_eq!(w.ended, [client(20)]);
+}
+
+#[test]
 fn without_handles_it_ends_unless_named_or_detached() {
     let mut w = World::new();
     w.up(spec(1, ""), 20);

@@ -211,6 +211,7 @@ fn actor_spec(
         name: field(spec, "name")?,
         namespace: field(spec, "namespace")?,
         detached: field(spec, "detached")?,
+        named_lives_on: field(spec, "named_lives_on")?,
         resources: amounts("resources")?,
         placement: amounts("placement")?,
         runtime_env: field(spec, "runtime_env")?,

@@ -90,6 +90,8 @@ pub struct ActorSpec {
     pub namespace: String,
     /// Whether it outlives its job.
     pub detached: bool,
+    /// Whether a named one lives without handles until its job ends (else it ends with its handles, as in Ray).
+    pub named_lives_on: bool,
     /// Held while it lives.
     pub resources: Resources,
     /// Needed on the node that it is placed on (1 CPU unless an explicit number was given).

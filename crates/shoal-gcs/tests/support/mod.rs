@@ -27,6 +27,7 @@ pub fn spec(n: u8, name: &str) -> ActorSpec {
         name: name.into(),
         namespace: "ns".into(),
         detached: false,
+        named_lives_on: true,
         resources: Resources::new(),
         placement: Resources::new(),
         runtime_env: String::new(),
