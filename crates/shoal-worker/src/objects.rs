@@ -56,6 +56,8 @@ impl Runtime {
 
     /// Space of exactly `len` bytes in the arena.
     fn space(&self, id: ObjectId, owner: WorkerId, len: u64) -> Result<Writer, Full> {
+        // What was dropped is freed first: its pages are warm, and may be the very ones that are leased next.
+        self.drain_drops(&mut self.lock());
         loop {
             let at_least = match self.store.begin(len, id, owner) {
                 Ok(Begin::Write(writer)) => return Ok(writer),
