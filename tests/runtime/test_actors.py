@@ -202,3 +202,47 @@ def _compat_path():
     from pathlib import Path
 
     return Path(shoal.__file__).parent / "compat" / "path"
+
+
+def test_an_actor_knows_itself(two_cpus):
+    @shoal.remote
+    class Self:
+        def handle(self):
+            return shoal.get_runtime_context().current_actor
+
+        def one(self):
+            return 1
+
+    actor = Self.remote()
+    mine = shoal.get(actor.handle.remote())
+    assert mine == actor and shoal.get(mine.one.remote()) == 1
+    with pytest.raises(RuntimeError, match="only inside an actor"):
+        _ = shoal.get_runtime_context().current_actor
+
+
+def test_a_call_learns_that_it_is_cancelled(two_cpus):
+    @shoal.remote(max_concurrency=2)
+    class Worker:
+        def __init__(self):
+            self.begun = self.ended = False
+
+        def loops(self):
+            self.begun = True
+            try:
+                while not shoal.get_runtime_context().is_canceled():
+                    time.sleep(0.005)
+            finally:
+                self.ended = True
+
+        def state(self):
+            return self.begun, self.ended
+
+    worker = Worker.remote()
+    ref = worker.loops.remote()
+    while not shoal.get(worker.state.remote())[0]:
+        pass
+    shoal.cancel(ref)
+    with pytest.raises(shoal.exceptions.TaskCancelledError):
+        shoal.get(ref, timeout=10)
+    while not shoal.get(worker.state.remote(), timeout=10)[1]:
+        pass

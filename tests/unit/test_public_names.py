@@ -13,9 +13,9 @@ IDS = "ActorClassID ActorID NodeID JobID WorkerID FunctionID ObjectID TaskID Uni
 LATER = "timeline client ClientBuilder java_function java_actor_class cpp_function Language ObjectRefGenerator"
 CONTEXT = """get_job_id get_node_id get_temp_dir get_session_name get_worker_id get_task_id get_task_name
     get_task_function_name get_actor_id get_actor_name namespace was_current_actor_reconstructed get_assigned_resources
-    get_runtime_env_string runtime_env get_accelerator_ids"""
-CONTEXT_LATER = """get_placement_group_id should_capture_child_tasks_in_placement_group current_actor gcs_address
-    get_node_labels is_canceled"""
+    get_runtime_env_string runtime_env get_accelerator_ids is_canceled"""
+CONTEXT_LATER = """get_placement_group_id should_capture_child_tasks_in_placement_group gcs_address
+    get_node_labels"""
 POOL = "map map_unordered submit has_next get_next get_next_unordered has_free pop_idle push"
 UTIL_LATER = """accelerators disable_log_once_globally enable_periodic_logging iter pdb ray_debugpy placement_group
     get_node_instance_id collective connect disconnect register_serializer deregister_serializer"""

@@ -162,6 +162,20 @@ pub(crate) fn actor_from_bytes(py: Python<'_>, wire: &[u8]) -> PyResult<ActorRef
     Ok(ActorRef::new(wire))
 }
 
+/// The actor that this process is, as its weak handles know it.
+static OWN: Mutex<Option<Wire>> = Mutex::new(None);
+
+/// This process is this actor from now on.
+pub(crate) fn set_own(spec: &ActorSpec) {
+    *OWN.lock() = Some(Wire::of_spec(spec, true));
+}
+
+/// A weak handle of the actor that this process is; None elsewhere.
+#[pyfunction]
+pub(crate) fn own_actor() -> Option<ActorRef> {
+    OWN.lock().clone().map(ActorRef::new)
+}
+
 /// Makes an actor. `spec` is documented in `shoal.core.actor`.
 #[pyfunction]
 pub(crate) fn create_actor<'py>(

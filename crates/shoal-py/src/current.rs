@@ -114,6 +114,7 @@ pub(crate) fn current(py: Python<'_>) -> PyResult<Option<Py<PyDict>>> {
     out.set_item("name", &*current.name)?;
     out.set_item("depth", current.depth)?;
     out.set_item("attempt", current.attempt)?;
+    out.set_item("cancelled", crate::session::try_runtime().is_some_and(|r| r.is_cancelled(&current.task)))?;
     out.set_item("actor_id", current.actor.map(|a| PyBytes::new(py, &a.0).unbind()))?;
     Ok(Some(out.unbind()))
 }

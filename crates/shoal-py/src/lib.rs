@@ -25,7 +25,7 @@ mod core_module {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use crate::actor::{ActorRef, actor_from_bytes, create_actor, get_actor, kill_actor};
+    use crate::actor::{ActorRef, actor_from_bytes, create_actor, get_actor, kill_actor, own_actor};
     #[pymodule_export]
     use crate::buffers::BufferView;
     #[pymodule_export]

@@ -276,6 +276,7 @@ impl Worker {
 
     fn become_actor(&mut self, py: Python<'_>, spec: &ActorSpec, incarnation: u32, args: &[u8]) -> PyResult<()> {
         self.show_title(&Arc::from(spec.class_name.as_str()));
+        crate::actor::set_own(spec);
         let frame = ArgsFrame::decode(&mut Reader::new(args));
         let frame = frame
             .map_err(|e| errors::local(py, "System", &format!("a constructor's arguments cannot be read: {e}")))?;
@@ -464,6 +465,11 @@ impl Call {
     #[getter]
     fn name(&self) -> &str {
         &self.name
+    }
+
+    #[getter]
+    fn cancelled(&self) -> bool {
+        crate::session::try_runtime().is_some_and(|runtime| runtime.is_cancelled(&self.task))
     }
 
     fn done(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {

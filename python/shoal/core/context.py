@@ -1,19 +1,20 @@
 """What a program can learn about where it runs: `get_runtime_context`, `get_gpu_ids`."""
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shoal.core import _ffi
 from shoal.core.live import LIVE
 from shoal.core.runtime_env import decode
+
+if TYPE_CHECKING:
+    from shoal.core.actor_handle import ActorHandle
 
 _LATER = (
     "get_placement_group_id",
     "should_capture_child_tasks_in_placement_group",
     "gcs_address",
     "get_node_labels",
-    "is_canceled",
-    "current_actor",
     "current_placement_group_id",
 )
 
@@ -88,6 +89,24 @@ class RuntimeContext:
 
         return incarnation() > 0
 
+    @property
+    def current_actor(self) -> "ActorHandle":
+        """A handle of the actor that runs this. It doesn't count: it keeps nobody alive.
+
+        Raises:
+            RuntimeError: Outside an actor.
+        """
+        from shoal.core.actor_handle import ActorHandle
+
+        own = _ffi.own_actor()
+        if own is None:
+            raise RuntimeError("current_actor is known only inside an actor")
+        return ActorHandle(own)
+
+    def is_canceled(self) -> bool:
+        """Whether the running task or call was cancelled: for loops that want to end by themselves."""
+        return bool(_current().get("cancelled"))
+
     def get_assigned_resources(self) -> dict[str, float]:
         """What the running task or actor holds, by name. Empty in a driver."""
         return dict(_ffi.session().get("resources", {})) if LIVE.in_worker else {}
@@ -126,7 +145,7 @@ def _current() -> dict[str, Any]:
 
         call = CURRENT_CALL.get(None)
         if call is not None:
-            return {"task_id": call.task_id, "name": call.name}
+            return {"task_id": call.task_id, "name": call.name, "cancelled": call.cancelled}
     return _ffi.current() or {}
 
 
