@@ -7,8 +7,8 @@ step "Lint" scripts/lint.sh
 step "Test the Rust crates" cargo test --quiet
 if grep -qs 'cfg(loom)' crates/shoal-ring/Cargo.toml; then
     # Other flags for the compiler, so another target folder: the two would rebuild each other's crates for ever.
-    step "Check the rings with loom" env RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom CARGO_PROFILE_DEV_DEBUG=0 \
-        cargo test --quiet --package shoal-ring --lib
+    step "Check rings, bell, waiting and pins with loom" env RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom CARGO_PROFILE_DEV_DEBUG=0 \
+        cargo test --quiet --package shoal-ring --package shoal-wait --package shoal-store --lib
 fi
 printf '==> Test the Python API, the acceptance programs among them\n'
 exec "$VENV/bin/python" -m pytest "$@"

@@ -15,8 +15,8 @@
 //! - LANE-2 a cpu word is the CPU last run on plus one, 0 unknown; busy is 1 while a request is in hand. Both are
 //!   hints for spinning: a wrong one costs time, nothing else.
 //! - LANE-3 starved is 1 while a side holds frames that its ring has no room for. It sets the word and tries the ring
-//!   again; the other side takes a frame and then reads the word, and rings. Both in sequentially consistent order, so
-//!   one of them sees the other.
+//!   again; the other side tries to take a frame and then reads the word, and rings, also when it got none: it may have
+//!   passed frames that were withdrawn. A fence on both sides, so one of them sees the other.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -25,8 +25,8 @@ use crate::bell::SLOTS;
 use crate::error::RingError;
 use crate::map::Mapping;
 use crate::ring::{Consumer, Mem, Producer, RING_HEADER};
-use crate::sync::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use crate::sync::fence;
+use crate::starved;
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
 
 /// Bytes of data in each ring, unless said otherwise.
 pub const DEFAULT_RING: u32 = 64 << 10;
@@ -217,28 +217,34 @@ impl LaneStatus {
         self.0.u32(AT_WORKER + BUSY).load(Relaxed) != 0
     }
 
-    /// Whether the caller has requests that found no room (LANE-3).
+    /// Asked by the worker after each attempt to take: whether the caller has requests that found no room (LANE-3).
     pub fn caller_starved(&self) -> bool {
-        fence(SeqCst);
-        self.0.u32(AT_CALLER + STARVED).load(SeqCst) != 0
+        starved::is_starved(self.0.u32(AT_CALLER + STARVED))
     }
 
-    /// Whether the worker has replies that found no room (LANE-3).
+    /// Asked by the caller after each attempt to take: whether the worker has replies that found no room (LANE-3).
     pub fn worker_starved(&self) -> bool {
-        fence(SeqCst);
-        self.0.u32(AT_WORKER + STARVED).load(SeqCst) != 0
+        starved::is_starved(self.0.u32(AT_WORKER + STARVED))
     }
 
-    /// Says whether the caller waits for room.
-    pub fn set_caller_starved(&self, starved: bool) {
-        self.0.u32(AT_CALLER + STARVED).store(u32::from(starved), SeqCst);
-        fence(SeqCst);
+    /// The caller pushes a request that waits for room. False: it is told when there is some.
+    pub fn push_as_caller(&self, push: impl FnMut() -> bool) -> bool {
+        starved::push_or_starve(self.0.u32(AT_CALLER + STARVED), push)
     }
 
-    /// Says whether the worker waits for room.
-    pub fn set_worker_starved(&self, starved: bool) {
-        self.0.u32(AT_WORKER + STARVED).store(u32::from(starved), SeqCst);
-        fence(SeqCst);
+    /// The worker pushes a reply that waits for room. False: it is told when there is some.
+    pub fn push_as_worker(&self, push: impl FnMut() -> bool) -> bool {
+        starved::push_or_starve(self.0.u32(AT_WORKER + STARVED), push)
+    }
+
+    /// No request of the caller's waits for room.
+    pub fn caller_is_fed(&self) {
+        starved::fed(self.0.u32(AT_CALLER + STARVED));
+    }
+
+    /// No reply of the worker's waits for room.
+    pub fn worker_is_fed(&self) {
+        starved::fed(self.0.u32(AT_WORKER + STARVED));
     }
 
     /// Says which CPU the caller runs on.

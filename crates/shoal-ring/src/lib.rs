@@ -43,6 +43,8 @@
 #![deny(missing_docs)]
 
 mod error;
+#[cfg_attr(all(loom, test), allow(dead_code))]
+mod starved;
 mod sync;
 
 pub mod bell;

@@ -172,7 +172,7 @@ impl Runtime {
             if let Some(end) = state.lanes.remove(&lane) {
                 self.executor.forget_slot(end.my_slot);
                 let gone = end.sent.len() + end.backlog.iter().filter(|w| w.task.is_some()).count();
-                self.in_lanes.fetch_sub(gone as u64, SeqCst);
+                self.outstanding.fetch_sub(gone as u64, SeqCst);
             }
             state.starved.remove(&lane);
         }

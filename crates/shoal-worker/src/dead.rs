@@ -52,7 +52,7 @@ impl Runtime {
             let error = self.broken.get().cloned().unwrap_or_else(|| self.node_died());
             self.end_with(state, error);
             self.end_notices();
-            self.executor.stop();
+            self.executor.stop(self);
         }
     }
 
@@ -70,7 +70,8 @@ impl Runtime {
         state.dead = Some(error);
         for watcher in std::mem::take(&mut state.watchers).into_values().flatten() {
             match watcher {
-                Watcher::Thread(waiter) => waiter.finish(),
+                // `wake_leader` below.
+                Watcher::Thread(waiter) => drop(waiter.finish()),
                 token => self.tell(token),
             }
         }

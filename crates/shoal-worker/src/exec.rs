@@ -7,7 +7,6 @@
 use crate::dead::Place;
 use crate::lanes::{Peer, Waiting, fits};
 use crate::runtime::Runtime;
-use crate::waiter::Waiter;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use shoal_owner::Event;
@@ -15,9 +14,10 @@ use shoal_proto::control::ToNode;
 use shoal_proto::lane::{self, Reply, Status};
 use shoal_ring::{LaneStatus, WorkerLane};
 use shoal_types::{ActorId, ActorSpec, Address, ErrorValue, FunctionId, LaneId, RefWire, TaskId, Value, WorkerId};
+use shoal_wait::Waiter;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 
 /// A call in hand.
 pub struct CallFrame {
@@ -100,8 +100,6 @@ pub(crate) struct Executor {
     idle: AtomicBool,
     lingering: AtomicBool,
     busy_calls: AtomicU32,
-    /// Frames that wait in the backlogs of served lanes.
-    waiting: AtomicU64,
     cancelled: Mutex<Vec<(TaskId, bool)>>,
     on_cancel: Mutex<Option<OnCancel>>,
 }
@@ -144,11 +142,10 @@ impl Executor {
 
     /// Wakes the executor's thread.
     pub(crate) fn wake(&self, runtime: &Runtime) {
-        if let Some(waiter) = &*self.waiter.lock() {
-            waiter.finish();
-            if waiter.leading.load(SeqCst) {
-                runtime.wake_leader();
-            }
+        if let Some(waiter) = &*self.waiter.lock()
+            && waiter.finish()
+        {
+            runtime.wake_leader();
         }
     }
 
@@ -162,10 +159,9 @@ impl Executor {
     }
 
     /// The lane's other end is gone: what it asked for need not run.
-    pub(crate) fn close_lane(&self, _runtime: &Runtime, lane: LaneId) {
-        let gone = self.table.lock().lanes.remove(&lane);
+    pub(crate) fn close_lane(&self, runtime: &Runtime, lane: LaneId) {
+        let gone = self.table.lock().remove(runtime, lane);
         if let Some(served) = gone {
-            self.waiting.fetch_sub(served.backlog.len() as u64, SeqCst);
             self.slots.lock().remove(&served.my_slot);
         }
     }
@@ -184,17 +180,14 @@ impl Executor {
     }
 
     /// The daemon is gone or the job is over.
-    pub(crate) fn stop(&self) {
+    pub(crate) fn stop(&self, runtime: &Runtime) {
         self.table.lock().stopped = true;
-        if let Some(waiter) = &*self.waiter.lock() {
-            waiter.finish();
-        }
+        self.wake(runtime);
     }
 
     /// The job is over: nothing that runs here matters to anyone.
     pub(crate) fn exit(&self, runtime: &Runtime) {
-        self.stop();
-        runtime.wake_leader();
+        self.stop(runtime);
     }
 
     /// The daemon has no use for this worker: it goes unless it works or holds what others need.
@@ -212,11 +205,6 @@ impl Executor {
         if let Some(f) = &*self.on_cancel.lock() {
             f(task);
         }
-    }
-
-    /// Whether replies wait for room.
-    pub(crate) fn has_backlog(&self) -> bool {
-        self.waiting.load(SeqCst) > 0
     }
 
     /// Sends replies that waited for room.
@@ -238,30 +226,37 @@ impl Table {
         }
     }
 
+    /// Forgets a lane, and the replies that waited in it.
+    fn remove(&mut self, runtime: &Runtime, id: LaneId) -> Option<Served> {
+        let gone = self.lanes.remove(&id)?;
+        runtime.outstanding.fetch_sub(gone.backlog.len() as u64, SeqCst);
+        Some(gone)
+    }
+
     /// The next request, round robin over lanes that have one.
     fn take(&mut self, runtime: &Runtime, bytes: &mut Vec<u8>) -> Option<(LaneId, Address)> {
         while let Some(id) = self.ready.pop_front() {
             self.flush(runtime, id);
             let Some(served) = self.lanes.get_mut(&id) else { continue };
             served.ready = false;
-            match served.lane.requests.take(bytes) {
+            let taken = served.lane.requests.take(bytes);
+            let status = served.lane.status();
+            // Also when there was nothing: withdrawn frames may have been passed (LANE-3).
+            if status.caller_starved() {
+                served.peer.ring();
+            }
+            match taken {
                 Ok(Some(_)) => {
-                    let status = served.lane.status();
                     status.set_worker_busy(true);
                     status.set_worker_cpu(rustix::thread::sched_getcpu() as u32);
-                    if status.caller_starved() {
-                        served.peer.ring();
-                    }
                     let caller = served.peer.address;
                     self.mark(id);
                     return Some((id, caller));
                 }
-                Ok(None) => served.lane.status().set_worker_busy(false),
+                Ok(None) => status.set_worker_busy(false),
                 Err(error) => {
                     eprintln!("shoal: a caller's lane cannot be read ({error}); it is closed");
-                    if let Some(served) = self.lanes.remove(&id) {
-                        runtime.executor.waiting.fetch_sub(served.backlog.len() as u64, SeqCst);
-                    }
+                    self.remove(runtime, id);
                 }
             }
         }
@@ -269,8 +264,8 @@ impl Table {
     }
 
     fn flush(&mut self, runtime: &Runtime, id: LaneId) {
-        let Some(served) = self.lanes.get_mut(&id) else { return };
-        let mut sent = false;
+        let Some(served) = self.lanes.get_mut(&id).filter(|s| !s.backlog.is_empty()) else { return };
+        let (status, mut sent) = (served.lane.status(), false);
         while let Some(mut front) = served.backlog.pop_front() {
             if !fits(&served.lane.replies, &front.frame) {
                 match runtime.far_frame(&front.frame, served.peer.address.worker) {
@@ -282,20 +277,15 @@ impl Table {
                     }
                 }
             }
-            if served.lane.replies.push(&[&front.frame]).is_some() {
-                runtime.executor.waiting.fetch_sub(1, SeqCst);
-                sent = true;
-                continue;
-            }
-            served.backlog.push_front(front);
-            let status = served.lane.status();
-            if status.worker_starved() {
+            if !status.push_as_worker(|| served.lane.replies.push(&[&front.frame]).is_some()) {
+                served.backlog.push_front(front);
                 break;
             }
-            status.set_worker_starved(true);
+            runtime.outstanding.fetch_sub(1, SeqCst);
+            sent = true;
         }
         if served.backlog.is_empty() {
-            served.lane.status().set_worker_starved(false);
+            status.worker_is_fed();
         }
         if sent {
             served.peer.ring();
@@ -429,12 +419,11 @@ impl Runtime {
             return served.peer.ring();
         }
         served.backlog.push_back(Waiting { task: None, frame });
-        self.executor.waiting.fetch_add(1, SeqCst);
+        self.outstanding.fetch_add(1, SeqCst);
         table.flush(self, lane);
         drop(table);
-        if self.executor.has_backlog() {
-            self.activity();
-        }
+        // While this thread runs the next call, the I/O thread hears that there is room again (PUSH-3).
+        self.activity();
     }
 
     /// Whether this task was cancelled by its owner.

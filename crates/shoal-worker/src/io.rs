@@ -3,9 +3,10 @@
 //! - IO-1 it blocks all signals, so that they reach the user's threads.
 //! - IO-2 while `active` it looks every 200 µs, less and less often while there is nothing to do; after 100 ms of
 //!   nothing it clears `active`, looks once more, and sleeps without a time limit: an idle process has no wake-ups.
-use crate::runtime::{IO, NOBODY, Runtime};
+use crate::runtime::Runtime;
 use rustix::event::{PollFd, PollFlags, poll};
 use shoal_owner::Event;
+use shoal_wait::Leader;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -66,7 +67,7 @@ impl<'a> Io<'a> {
             return self.runtime.die();
         }
         loop {
-            if self.runtime.io_may_sleep() {
+            if self.runtime.leadership.io_may_sleep(self.runtime) {
                 self.sleep();
             }
             if !self.read_control() {
@@ -166,7 +167,7 @@ impl<'a> Io<'a> {
 
     fn look_after(&mut self) {
         let runtime = self.runtime;
-        if runtime.leader.load(SeqCst) != crate::runtime::USER {
+        if runtime.leadership.leader() != Leader::User {
             runtime.poll_lanes();
         }
         let mut state = runtime.state.lock();
@@ -187,28 +188,28 @@ impl<'a> Io<'a> {
 
     fn adapt(&mut self, dropped: bool) {
         let runtime = self.runtime;
-        let outstanding = runtime.outstanding();
-        let leader = runtime.leader.load(SeqCst);
-        if outstanding && leader == NOBODY {
+        let outstanding = runtime.outstanding.load(SeqCst) > 0;
+        let leader = runtime.leadership.leader();
+        if outstanding && leader == Leader::Nobody {
             self.look = FIRST_LOOK;
             self.idle_looks += 1;
             if self.idle_looks > 1 {
-                runtime.io_lead(true);
+                runtime.leadership.io_lead(true);
             }
             self.quiet_since = Instant::now();
             return;
         }
         self.idle_looks = 0;
-        if leader == IO && !outstanding {
-            runtime.io_lead(false);
+        if leader == Leader::Io && !outstanding {
+            runtime.leadership.io_lead(false);
         }
-        self.look = if leader == IO { LAST_LOOK } else { (self.look * 2).min(LAST_LOOK) };
+        self.look = if leader == Leader::Io { LAST_LOOK } else { (self.look * 2).min(LAST_LOOK) };
         if outstanding || dropped {
             self.quiet_since = Instant::now();
         } else if self.quiet_since.elapsed() > QUIET {
             runtime.active.store(false, SeqCst);
             self.look = FIRST_LOOK;
-            let late = !runtime.drops.lock().is_empty() || runtime.outstanding();
+            let late = !runtime.drops.lock().is_empty() || runtime.outstanding.load(SeqCst) > 0;
             if late {
                 runtime.active.store(true, SeqCst);
             }

@@ -1,8 +1,10 @@
 //! The two ends of lanes, with what doesn't fit into their rings.
 //!
 //! - PUSH-1 frames of one direction leave in the order of pushing: once one waits in the backlog, all after it do.
-//! - PUSH-2 who has a backlog sets its starved word and looks at the ring again; who takes a frame looks at the
-//!   other's starved word afterwards and rings its bell.
+//! - PUSH-2 who has a backlog sets its starved word and looks at the ring again; who tries to take a frame looks at the
+//!   other's starved word afterwards and rings its bell (LANE-3).
+//! - PUSH-3 what waits in a backlog is counted as outstanding, so that somebody hears that ring: the I/O thread while
+//!   the others are busy.
 use rustc_hash::{FxHashMap, FxHashSet};
 use shoal_net::WakeSocket;
 use shoal_ring::{CallerLane, PeerBell, Position, Producer, Ring};
@@ -79,26 +81,18 @@ impl CallerEnd {
     /// Sends what waits as far as it goes. True when the front is too large for the ring and has to go through the
     /// arena.
     pub(crate) fn flush(&mut self) -> bool {
-        let mut sent = false;
+        let (status, mut sent) = (self.lane.status(), false);
         let far = loop {
             let Some(front) = self.backlog.pop_front() else {
-                self.lane.status().set_caller_starved(false);
+                status.caller_is_fed();
                 break false;
             };
-            if !fits(&self.lane.requests, &front.frame) {
+            let far = !fits(&self.lane.requests, &front.frame);
+            if far || !status.push_as_caller(|| self.try_push(front.task, &front.frame)) {
                 self.backlog.push_front(front);
-                break true;
+                break far;
             }
-            if self.try_push(front.task, &front.frame) {
-                sent = true;
-                continue;
-            }
-            self.backlog.push_front(front);
-            let status = self.lane.status();
-            if status.caller_starved() {
-                break false;
-            }
-            status.set_caller_starved(true);
+            sent = true;
         };
         if sent {
             self.peer.ring();

@@ -25,12 +25,10 @@ mod runtime;
 mod state;
 mod trace;
 mod wait;
-mod waiter;
 
 pub use exec::{Answer, CallFrame, OnCancel, Work};
 pub use objects::{Full, INLINE_LIMIT, ValueBytes};
 pub use runtime::{Fatal, Greeting, Notices, Runtime};
 pub use shoal_store::copy_into;
+pub use shoal_wait::{Waited, Waiter};
 pub use state::Session;
-pub use wait::Waited;
-pub use waiter::Waiter;

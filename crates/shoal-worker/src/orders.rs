@@ -94,7 +94,7 @@ impl Runtime {
                 push_function(end, id, &bytes);
             }
             let sent = end.push(Some(task), &frame);
-            self.in_lanes.fetch_add(1, SeqCst);
+            self.outstanding.fetch_add(1, SeqCst);
             end.peer.ring();
             self.executor.set_spin_hint(end.lane.status());
             if sent == Pushed::Waits {
@@ -129,7 +129,7 @@ impl Runtime {
     fn withdraw(&self, state: &mut State, lane: LaneId, task: TaskId) {
         let taken_back = state.lanes.get_mut(&lane).map(|end| take_back(end, task));
         if taken_back == Some(true) {
-            self.in_lanes.fetch_sub(1, SeqCst);
+            self.outstanding.fetch_sub(1, SeqCst);
         }
         let done = taken_back.unwrap_or(true);
         let now = self.now();
@@ -192,7 +192,7 @@ impl Runtime {
         if let Some(end) = state.lanes.get_mut(&lane)
             && end.sent.remove(&reply.task).is_some()
         {
-            self.in_lanes.fetch_sub(1, SeqCst);
+            self.outstanding.fetch_sub(1, SeqCst);
         }
         let retryable = reply.status == lane::Status::Retryable;
         let lane::Reply { attempt, task, micros, kept, values, .. } = reply;

@@ -3,7 +3,6 @@ use crate::control::Control;
 use crate::exec::Executor;
 use crate::io;
 use crate::state::{Session, State};
-use crate::waiter::Waiter;
 use parking_lot::{Condvar, Mutex};
 use rustc_hash::FxHashMap;
 use shoal_net::{EventFd, NetError, WakeSocket};
@@ -11,8 +10,9 @@ use shoal_proto::control::{Hello, LogLine, Response, Role, ToClient, ToNode};
 use shoal_ring::Bell;
 use shoal_store::{ArenaClient, ClientSlot};
 use shoal_types::{ErrorValue, ObjectId, TaskId};
+use shoal_wait::Leadership;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -41,10 +41,6 @@ pub enum Fatal {
     #[error("the node daemon answered out of turn")]
     Protocol,
 }
-
-pub(crate) const NOBODY: u32 = 0;
-pub(crate) const USER: u32 = 1;
-pub(crate) const IO: u32 = 2;
 
 /// Answers of the daemon by request number.
 #[derive(Default)]
@@ -77,12 +73,11 @@ pub struct Runtime {
     pub(crate) kick: EventFd,
     pub(crate) executor: Executor,
     // who sleeps on the bell (RUN-3)
-    pub(crate) leader: AtomicU32,
-    pub(crate) lead: Mutex<()>,
-    pub(crate) followers: Mutex<Vec<Arc<Waiter>>>,
+    pub(crate) leadership: Leadership,
     // what is going on: lets the I/O thread sleep for good when nothing is
     pub(crate) active: AtomicBool,
-    pub(crate) in_lanes: AtomicU64,
+    /// Requests without a reply, and replies that found no room: while there are any, somebody reads the lanes.
+    pub(crate) outstanding: AtomicU64,
     pub(crate) drops: Mutex<Vec<ObjectId>>,
     pub(crate) answers: Mutex<Answers>,
     pub(crate) answered: Condvar,
@@ -146,11 +141,9 @@ impl Runtime {
             wake: Arc::new(wake),
             kick: EventFd::new()?,
             executor: Executor::default(),
-            leader: AtomicU32::new(NOBODY),
-            lead: Mutex::new(()),
-            followers: Mutex::default(),
+            leadership: Leadership::new(),
             active: AtomicBool::new(false),
-            in_lanes: AtomicU64::new(0),
+            outstanding: AtomicU64::new(0),
             drops: Mutex::default(),
             answers: Mutex::default(),
             answered: Condvar::new(),

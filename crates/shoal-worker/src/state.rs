@@ -1,10 +1,10 @@
 //! What the one lock protects: the core, the lanes to executors, who waits for what.
 use crate::lanes::CallerEnd;
 use crate::trace::Trace;
-use crate::waiter::Waiter;
 use rustc_hash::{FxHashMap, FxHashSet};
 use shoal_owner::{Event, Order, Owner};
 use shoal_types::{ActorId, Address, Args, ErrorValue, FunctionId, LaneId, LeaseKey, ObjectId, RefWire, TaskId};
+use shoal_wait::Waiter;
 use smallvec::SmallVec;
 use std::sync::Arc;
 

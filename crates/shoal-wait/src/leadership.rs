@@ -1,0 +1,157 @@
+//! Who sleeps on the bell, and who is next.
+use crate::host::{Bed, Host, Sleep};
+use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use crate::sync::{AtomicU32, Mutex, lock};
+use crate::waiter::{Unparked, Waiter};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// How a wait ended.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub enum Waited {
+    /// Enough objects have values.
+    Done,
+    /// The time is over.
+    Timeout,
+    /// A signal came: look whether to raise, then wait on.
+    Interrupted,
+}
+
+/// Who reads the lanes and sleeps on the bell.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+#[repr(u32)]
+pub enum Leader {
+    /// What rings sets its bit, and wakes no one.
+    Nobody = 0,
+    /// A thread in [`Leadership::wait`].
+    User = 1,
+    /// The I/O thread.
+    Io = 2,
+}
+
+/// The leader of one process, and its followers.
+#[derive(Debug)]
+pub struct Leadership {
+    leader: AtomicU32,
+    turn: Mutex<()>,
+    followers: Mutex<Vec<Arc<Waiter>>>,
+}
+
+impl Default for Leadership {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Leadership {
+    /// Nobody leads.
+    pub fn new() -> Self {
+        Self { leader: AtomicU32::new(Leader::Nobody as u32), turn: Mutex::new(()), followers: Mutex::new(Vec::new()) }
+    }
+
+    /// Who leads now.
+    pub fn leader(&self) -> Leader {
+        match self.leader.load(Acquire) {
+            0 => Leader::Nobody,
+            1 => Leader::User,
+            _ => Leader::Io,
+        }
+    }
+
+    /// Sleeps until the waiter is done, the deadline or a signal.
+    pub fn wait(&self, host: &impl Host, waiter: &Arc<Waiter>, deadline: Option<Instant>) -> Waited {
+        if waiter.done() {
+            return Waited::Done;
+        }
+        loop {
+            if self.take_lead(host) {
+                let end = self.lead(host, waiter, deadline);
+                self.leader.store(Leader::Nobody as u32, Release);
+                self.call_next(host);
+                return end;
+            }
+            if let Some(end) = self.follow(host, waiter, deadline) {
+                if self.leader() == Leader::Nobody {
+                    self.call_next(host);
+                }
+                return end;
+            }
+        }
+    }
+
+    fn take_lead(&self, host: &impl Host) -> bool {
+        let _turn = lock(&self.turn);
+        if self.leader() == Leader::User {
+            return false;
+        }
+        self.leader.store(Leader::User as u32, Release);
+        host.awake();
+        true
+    }
+
+    fn lead(&self, host: &impl Host, waiter: &Arc<Waiter>, deadline: Option<Instant>) -> Waited {
+        waiter.set_leading(true);
+        let end = loop {
+            host.read_lanes();
+            if waiter.done() {
+                break Waited::Done;
+            }
+            if passed(deadline) {
+                break Waited::Timeout;
+            }
+            host.spin(waiter);
+            if waiter.done() || !host.prepare_sleep(Bed::Futex) {
+                continue;
+            }
+            // Whoever ends the wait from here on rings the bell.
+            let slept = host.sleep(host.limit(waiter, deadline));
+            host.awake();
+            if slept == Sleep::Interrupted || (slept == Sleep::Timeout && !passed(deadline)) {
+                break if waiter.done() { Waited::Done } else { Waited::Interrupted };
+            }
+        };
+        waiter.set_leading(false);
+        end
+    }
+
+    /// Sleeps as a follower. `None`: it is to try and lead.
+    fn follow(&self, host: &impl Host, waiter: &Arc<Waiter>, deadline: Option<Instant>) -> Option<Waited> {
+        lock(&self.followers).push(Arc::clone(waiter));
+        let parked = (self.leader() == Leader::User).then(|| waiter.park(host.limit(waiter, deadline)));
+        lock(&self.followers).retain(|other| !Arc::ptr_eq(other, waiter));
+        if waiter.done() {
+            return Some(Waited::Done);
+        }
+        match parked {
+            None | Some(Unparked::Look) => None,
+            Some(Unparked::Timeout) if passed(deadline) => Some(Waited::Timeout),
+            Some(Unparked::Timeout | Unparked::Interrupted) => Some(Waited::Interrupted),
+        }
+    }
+
+    /// Nobody leads: some follower is to (LEAD-2).
+    fn call_next(&self, host: &impl Host) {
+        let next = lock(&self.followers).first().cloned();
+        match next {
+            Some(next) => next.call_to_lead(),
+            None => host.nobody_leads(),
+        }
+    }
+
+    /// The I/O thread may sleep: where it leads, it has prepared that on the bell (LEAD-3).
+    pub fn io_may_sleep(&self, host: &impl Host) -> bool {
+        let _turn = lock(&self.turn);
+        self.leader() != Leader::Io || host.prepare_sleep(Bed::Io)
+    }
+
+    /// The I/O thread leads if nobody else does, or doesn't any more.
+    pub fn io_lead(&self, lead: bool) {
+        let _turn = lock(&self.turn);
+        let (from, to) = if lead { (Leader::Nobody, Leader::Io) } else { (Leader::Io, Leader::Nobody) };
+        let _ = self.leader.compare_exchange(from as u32, to as u32, AcqRel, Relaxed);
+    }
+}
+
+fn passed(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|d| Instant::now() >= d)
+}

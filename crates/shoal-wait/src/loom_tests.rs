@@ -1,0 +1,323 @@
+//! Every interleaving of threads that wait with those that ring. loom reports a lost wake-up, or a leadership that
+//! nobody was handed, as a deadlock: time stands still, so nothing but a wake-up ends a sleep.
+use crate::host::{Bed, Host, Sleep};
+use crate::sync::Ordering::{AcqRel, Relaxed, SeqCst};
+use crate::sync::{AtomicU32, fence};
+use crate::{Leader, Leadership, Waited, Waiter};
+use loom::sync::{Condvar, Mutex};
+use loom::thread::{self, JoinHandle};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst as Plain};
+use std::time::{Duration, Instant};
+
+/// The bit of rings from inside.
+const LOCAL: u32 = 1 << 31;
+
+/// A bell of one word (`shoal-ring` has models of the real one), and lanes that are a bit each.
+struct World {
+    leadership: Leadership,
+    sleeper: AtomicU32,
+    pending: AtomicU32,
+    bell: Mutex<Queue>,
+    woken: Condvar,
+    datagram: Mutex<bool>,
+    arrived: Condvar,
+    /// Whom each lane's reply makes ready.
+    lanes: Vec<Vec<Arc<Waiter>>>,
+    /// Not loom's: it only checks BELL-1.
+    asleep: AtomicBool,
+}
+
+#[derive(Default)]
+struct Queue {
+    asleep: bool,
+    signalled: bool,
+}
+
+impl World {
+    fn new(lanes: &[&[&Arc<Waiter>]]) -> Arc<Self> {
+        Arc::new(World {
+            leadership: Leadership::new(),
+            sleeper: AtomicU32::new(0),
+            pending: AtomicU32::new(0),
+            bell: Mutex::new(Queue::default()),
+            woken: Condvar::new(),
+            datagram: Mutex::new(false),
+            arrived: Condvar::new(),
+            lanes: lanes.iter().map(|lane| lane.iter().map(|w| Arc::clone(w)).collect()).collect(),
+            asleep: AtomicBool::new(false),
+        })
+    }
+
+    /// A peer answers on a lane, or somebody inside rings.
+    fn ring(&self, bit: u32) {
+        self.pending.fetch_or(bit, AcqRel);
+        fence(SeqCst);
+        if self.sleeper.load(Relaxed) == 0 {
+            return;
+        }
+        match self.sleeper.swap(0, AcqRel) {
+            0 => {}
+            1 => {
+                let _held = self.bell.lock().unwrap();
+                self.woken.notify_all();
+            }
+            _ => {
+                *self.datagram.lock().unwrap() = true;
+                self.arrived.notify_all();
+            }
+        }
+    }
+
+    /// An object became ready.
+    fn tell(&self, waiter: &Waiter) {
+        if waiter.count_down() {
+            self.ring(LOCAL);
+        }
+    }
+
+    /// A signal for the thread that sleeps on the bell, if one does.
+    fn interrupt(&self) {
+        let mut queue = self.bell.lock().unwrap();
+        if queue.asleep {
+            queue.signalled = true;
+            self.woken.notify_all();
+        }
+    }
+
+    fn wait(self: &Arc<Self>, waiter: &Arc<Waiter>) -> Waited {
+        self.leadership.wait(&**self, waiter, None)
+    }
+
+    fn wait_in_thread(self: &Arc<Self>, waiter: &Arc<Waiter>) -> JoinHandle<Waited> {
+        let (world, waiter) = (Arc::clone(self), Arc::clone(waiter));
+        thread::spawn(move || world.wait(&waiter))
+    }
+
+    fn ring_in_thread(self: &Arc<Self>, then: impl FnOnce(&World) + 'static) -> JoinHandle<()> {
+        let world = Arc::clone(self);
+        thread::spawn(move || then(&world))
+    }
+}
+
+impl Host for World {
+    fn read_lanes(&self) {
+        let rung = self.pending.swap(0, AcqRel);
+        for (at, waiters) in self.lanes.iter().enumerate().filter(|(at, _)| rung & 1 << at != 0) {
+            assert!(at < 31);
+            waiters.iter().for_each(|waiter| self.tell(waiter));
+        }
+    }
+
+    fn spin(&self, _: &Waiter) {}
+
+    fn prepare_sleep(&self, bed: Bed) -> bool {
+        let before = self.sleeper.swap(if bed == Bed::Futex { 1 } else { 2 }, AcqRel);
+        assert!(bed == Bed::Io || before == 0, "LEAD-3: a user's thread finds another in bed");
+        fence(SeqCst);
+        if self.pending.load(Relaxed) == 0 {
+            return true;
+        }
+        self.awake();
+        false
+    }
+
+    fn sleep(&self, _: Option<Duration>) -> Sleep {
+        let mut queue = self.bell.lock().unwrap();
+        if self.sleeper.load(Relaxed) != 1 {
+            return Sleep::Woken;
+        }
+        assert!(!self.asleep.swap(true, Plain), "BELL-1: two threads sleep on the bell");
+        queue.asleep = true;
+        queue = self.woken.wait(queue).unwrap();
+        queue.asleep = false;
+        self.asleep.store(false, Plain);
+        if std::mem::take(&mut queue.signalled) { Sleep::Interrupted } else { Sleep::Woken }
+    }
+
+    fn awake(&self) {
+        self.sleeper.swap(0, AcqRel);
+    }
+
+    fn limit(&self, _: &Arc<Waiter>, _: Option<Instant>) -> Option<Duration> {
+        None
+    }
+
+    fn nobody_leads(&self) {}
+}
+
+fn model(preemptions: usize, body: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.check(body);
+}
+
+fn waiter() -> Arc<Waiter> {
+    Arc::new(Waiter::new(1))
+}
+
+#[test]
+fn a_reply_ends_the_leaders_sleep() {
+    model(3, || {
+        let a = waiter();
+        let world = World::new(&[&[&a]]);
+        let ringer = world.ring_in_thread(|world| world.ring(1));
+        assert_eq!(world.wait(&a), Waited::Done);
+        ringer.join().unwrap();
+        assert_eq!(world.leadership.leader(), Leader::Nobody, "LEAD-1");
+    });
+}
+
+#[test]
+fn an_object_made_ready_by_another_thread_ends_the_leaders_sleep() {
+    model(3, || {
+        let a = waiter();
+        let world = World::new(&[]);
+        let teller = world.ring_in_thread({
+            let a = Arc::clone(&a);
+            move |world| world.tell(&a)
+        });
+        assert_eq!(world.wait(&a), Waited::Done);
+        teller.join().unwrap();
+    });
+}
+
+#[test]
+fn the_leader_hands_over_when_it_is_done() {
+    model(3, || {
+        let (a, b) = (waiter(), waiter());
+        let world = World::new(&[&[&a], &[&b]]);
+        let first = world.wait_in_thread(&a);
+        let ringer = world.ring_in_thread(|world| {
+            world.ring(1);
+            world.ring(2);
+        });
+        assert_eq!(world.wait(&b), Waited::Done);
+        assert_eq!(first.join().unwrap(), Waited::Done);
+        ringer.join().unwrap();
+        assert_eq!(world.leadership.leader(), Leader::Nobody, "LEAD-1");
+    });
+}
+
+#[test]
+fn an_interrupted_leader_hands_over() {
+    model(3, || {
+        let (a, b) = (waiter(), waiter());
+        let world = World::new(&[&[&a, &b]]);
+        let first = world.wait_in_thread(&a);
+        let ringer = world.ring_in_thread(|world| {
+            world.interrupt();
+            world.ring(1);
+        });
+        let here = world.wait(&b);
+        let there = first.join().unwrap();
+        ringer.join().unwrap();
+        assert!(here == Waited::Done || there == Waited::Done, "there is one signal");
+    });
+}
+
+#[test]
+fn a_called_follower_that_is_done_calls_the_next() {
+    model(2, || {
+        let (a, b, c) = (waiter(), waiter(), waiter());
+        let world = World::new(&[&[&a, &b], &[&c]]);
+        let threads = [world.wait_in_thread(&a), world.wait_in_thread(&b)];
+        let ringer = world.ring_in_thread(|world| {
+            world.ring(1);
+            world.ring(2);
+        });
+        assert_eq!(world.wait(&c), Waited::Done);
+        ringer.join().unwrap();
+        for thread in threads {
+            assert_eq!(thread.join().unwrap(), Waited::Done);
+        }
+    });
+}
+
+#[test]
+fn a_called_follower_that_is_interrupted_calls_the_next() {
+    model(2, || {
+        let (a, b, c) = (waiter(), waiter(), waiter());
+        let world = World::new(&[&[&a], &[&b, &c]]);
+        let threads = [world.wait_in_thread(&a), world.wait_in_thread(&b)];
+        let ringer = world.ring_in_thread({
+            let b = Arc::clone(&b);
+            move |world| {
+                world.ring(1);
+                b.interrupt();
+                world.ring(2);
+            }
+        });
+        assert_eq!(world.wait(&c), Waited::Done);
+        ringer.join().unwrap();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_waiter_used_again_loses_nothing() {
+    model(3, || {
+        let a = waiter();
+        let world = World::new(&[&[&a]]);
+        let ringer = world.ring_in_thread(|world| {
+            world.ring(1);
+            world.ring(1);
+        });
+        assert_eq!(world.wait(&a), Waited::Done);
+        a.rearm();
+        // As the executor does: it looks after it made itself ready, and before it waits.
+        world.read_lanes();
+        if !a.done() {
+            ringer.join().unwrap();
+            world.read_lanes();
+            return;
+        }
+        assert_eq!(world.wait(&a), Waited::Done);
+        ringer.join().unwrap();
+    });
+}
+
+#[test]
+fn the_io_thread_is_taken_over() {
+    model(3, || {
+        let a = waiter();
+        let world = World::new(&[&[&a]]);
+        let io = world.ring_in_thread(|world| {
+            world.leadership.io_lead(true);
+            // It sleeps with a time limit: here the time is over at once.
+            let _ = world.leadership.io_may_sleep(world);
+            if world.leadership.leader() != Leader::User {
+                world.read_lanes();
+            }
+            world.leadership.io_lead(false);
+        });
+        let ringer = world.ring_in_thread(|world| world.ring(1));
+        assert_eq!(world.wait(&a), Waited::Done);
+        io.join().unwrap();
+        ringer.join().unwrap();
+        assert_eq!(world.leadership.leader(), Leader::Nobody, "LEAD-1");
+    });
+}
+
+#[test]
+fn the_io_thread_sleeps_for_good_and_is_woken() {
+    model(3, || {
+        let a = waiter();
+        let world = World::new(&[&[&a]]);
+        let ringer = world.ring_in_thread(|world| world.ring(1));
+        world.leadership.io_lead(true);
+        while !a.done() {
+            if world.leadership.io_may_sleep(&*world) {
+                let mut arrived = world.datagram.lock().unwrap();
+                while !*arrived {
+                    arrived = world.arrived.wait(arrived).unwrap();
+                }
+                *arrived = false;
+            }
+            world.read_lanes();
+        }
+        ringer.join().unwrap();
+    });
+}

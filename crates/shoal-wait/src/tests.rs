@@ -1,0 +1,75 @@
+//! With real threads: what the models leave out, time.
+use crate::{Bed, Host, Leadership, Sleep, Waited, Waiter};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+/// A bell that nobody rings from outside.
+#[derive(Default)]
+struct Quiet {
+    rung: Mutex<bool>,
+    woken: Condvar,
+}
+
+impl Quiet {
+    fn ring(&self) {
+        *self.rung.lock().unwrap() = true;
+        self.woken.notify_all();
+    }
+}
+
+impl Host for Quiet {
+    fn read_lanes(&self) {}
+    fn spin(&self, _: &Waiter) {}
+    fn prepare_sleep(&self, _: Bed) -> bool {
+        !std::mem::take(&mut *self.rung.lock().unwrap())
+    }
+    fn sleep(&self, limit: Option<Duration>) -> Sleep {
+        let rung = self.rung.lock().unwrap();
+        let (_rung, late) = self.woken.wait_timeout_while(rung, limit.unwrap(), |rung| !*rung).unwrap();
+        if late.timed_out() { Sleep::Timeout } else { Sleep::Woken }
+    }
+    fn awake(&self) {}
+    fn limit(&self, _: &Arc<Waiter>, deadline: Option<Instant>) -> Option<Duration> {
+        Some(deadline.map_or(Duration::from_secs(60), |d| d.saturating_duration_since(Instant::now())))
+    }
+    fn nobody_leads(&self) {}
+}
+
+#[test]
+fn leader_and_follower_each_keep_their_own_time() {
+    let (host, leadership) = (Quiet::default(), Leadership::new());
+    let late = |ms: u64| {
+        let deadline = Instant::now() + Duration::from_millis(ms);
+        let waited = leadership.wait(&host, &Arc::new(Waiter::new(1)), Some(deadline));
+        assert!(Instant::now() >= deadline);
+        waited
+    };
+    std::thread::scope(|scope| {
+        let threads = [30, 10, 20].map(|ms| scope.spawn(move || late(ms)));
+        for thread in threads {
+            assert_eq!(thread.join().unwrap(), Waited::Timeout);
+        }
+    });
+}
+
+#[test]
+fn a_thousand_waits_of_four_threads_all_end() {
+    let (host, leadership) = (Quiet::default(), Leadership::new());
+    let waiters: Vec<Vec<Arc<Waiter>>> =
+        (0..4).map(|_| (0..1000).map(|_| Arc::new(Waiter::new(2))).collect()).collect();
+    std::thread::scope(|scope| {
+        let wait_for = |waiter: &Arc<Waiter>| assert_eq!(leadership.wait(&host, waiter, None), Waited::Done);
+        for mine in &waiters {
+            scope.spawn(move || mine.iter().for_each(wait_for));
+        }
+        for at in 0..1000 {
+            for mine in &waiters {
+                for _ in 0..2 {
+                    if mine[at].count_down() {
+                        host.ring();
+                    }
+                }
+            }
+        }
+    });
+}
