@@ -50,7 +50,7 @@ mod armed {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 pub(crate) use armed::arm;
 #[cfg(any(test, feature = "crash-points"))]
 pub(crate) use armed::reached;

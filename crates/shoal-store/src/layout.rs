@@ -23,8 +23,8 @@
 //! Generations: a lease takes the next multiple of [`GENERATION_STEP`], a reset adds one, and a chunk that was reset
 //! `GENERATION_STEP - 1` times is returned; so a (chunk, entry, generation) comes again only after 2²⁰ leases, and even
 //! then the object's id must agree.
+use crate::sync::{AtomicU64, Ordering, fence};
 use shoal_types::{ObjectId, TaskId, WorkerId};
-use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 pub(crate) const PAGE: u64 = 4096;
 pub(crate) const ALIGN: u64 = 64;

@@ -9,8 +9,9 @@
 //! while an entry of it is pinned, so an equal key with another generation is a reader's mistake that it is about to
 //! undo, and costs a free that is put off.
 use crate::layout::PAGE;
+#[cfg(not(all(loom, test)))]
 use crate::mapping::Mapping;
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 
 pub(crate) const SLOTS: u32 = 1 << 20;
 pub(crate) const FILE_LEN: u64 = PAGE + SLOTS as u64 * 8;
@@ -29,14 +30,32 @@ impl PinKey {
     }
 }
 
+#[cfg(not(all(loom, test)))]
 pub(crate) struct PinTable(pub Mapping);
+/// As loom sees it: the word at offset 0, then the slots.
+#[cfg(all(loom, test))]
+pub(crate) struct PinTable(Vec<AtomicU64>);
 
+#[cfg(all(loom, test))]
+impl PinTable {
+    pub fn model(slots: u32) -> Self {
+        Self((0..=slots).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    fn word(&self, offset: u64) -> &AtomicU64 {
+        &self.0[if offset == 0 { 0 } else { 1 + (offset - PAGE) as usize / 8 }]
+    }
+}
+
+#[cfg(not(all(loom, test)))]
 impl PinTable {
     fn word(&self, offset: u64) -> &AtomicU64 {
         // SAFETY: `at` checks the bounds; aligned; only accessed as atomics.
         unsafe { &*self.0.at(offset).cast::<AtomicU64>() }
     }
+}
 
+impl PinTable {
     fn slot(&self, slot: u32) -> &AtomicU64 {
         self.word(PAGE + u64::from(slot) * 8)
     }

@@ -3,7 +3,6 @@
 mod chunks;
 mod open;
 mod pin;
-mod pins;
 mod windows;
 mod writer;
 
@@ -16,9 +15,9 @@ use crate::grant::{ChunkGrant, ChunkReturn, ClientSlot};
 use crate::layout::PAGE;
 use crate::mapping::{Mapping, Use};
 use crate::pin_table::{FILE_LEN, PinTable};
+use crate::slots::Slots;
 use chunks::Chunks;
 use parking_lot::Mutex;
-use pins::Pins;
 use rustix::fd::OwnedFd;
 use rustix::fs::fstat;
 use shoal_types::{ArenaLoc, ObjectId, WorkerId};
@@ -42,6 +41,11 @@ pub enum Begin {
 #[derive(Clone)]
 pub struct ArenaClient {
     shared: Arc<Shared>,
+}
+
+struct Pins {
+    table: PinTable,
+    slots: Mutex<Slots<pin::Held>>,
 }
 
 struct Shared {
@@ -79,7 +83,7 @@ impl ArenaClient {
             arena: Mapping::new(&arena, 0, len, Use::Read, Some(fork.clone()))?,
             fd: arena,
             fork,
-            pins: Pins::new(table),
+            pins: Pins { table, slots: Mutex::default() },
             chunks: Mutex::default(),
             windows: Mutex::default(),
             sweep_hint: AtomicBool::new(false),

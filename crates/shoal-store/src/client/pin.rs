@@ -1,13 +1,12 @@
 //! Pinning and reading.
 use super::Shared;
-use super::pins::Spot;
-use crate::crash::crash_point;
 use crate::error::StoreError;
-use crate::layout::{EVICTING, Entry, Header, PAGE, SEALED, Table, data_offset};
-use crate::pin_table::PinKey;
+use crate::layout::{Entry, Header, PAGE, SEALED, Table, data_offset};
+use crate::meet;
+use crate::slots::Spot;
 use shoal_types::{ArenaLoc, ObjectId};
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::Ordering;
 
 /// An object held where it is; the last clone's drop lets it go. In a forked child it stays readable, and its drop does
 /// nothing (ARENA-7).
@@ -30,30 +29,19 @@ pub(super) struct Held {
 
 pub(super) fn pin(shared: &Arc<Shared>, loc: ArenaLoc, id: ObjectId) -> Result<Pinned, StoreError> {
     let spot = (loc.chunk, loc.entry, loc.generation);
-    let mut state = shared.pins.state.lock();
-    if let Some(held) = state.held(spot) {
+    let mut slots = shared.pins.slots.lock();
+    if let Some(held) = slots.held(spot) {
         // Not under the lock: the last drop takes it.
-        drop(state);
+        drop(slots);
         return if held.id == id { Ok(Pinned { held }) } else { Err(StoreError::Gone(id)) };
     }
     let (table, header) = table(shared, &loc).ok_or(StoreError::Gone(id))?;
-    let key = PinKey::new(loc.chunk, loc.entry, loc.generation);
-    let slot = state.publish(&shared.pins.table, key).ok_or(StoreError::TooManyPins)?;
-    crash_point!(8, "pin: published");
-    fence(Ordering::SeqCst);
-    match verified(&table, &header, &loc, id) {
-        Some(entry) => {
-            crash_point!(9, "pin: verified");
-            let held = Held { shared: shared.clone(), slot, spot, id, offset: entry.offset, len: entry.len };
-            let held = Arc::new(held);
-            state.remember(spot, slot, Arc::downgrade(&held));
-            Ok(Pinned { held })
-        }
-        None => {
-            state.clear(&shared.pins.table, slot, spot);
-            Err(StoreError::Gone(id))
-        }
-    }
+    let verified = || verified(&table, &header, &loc, id);
+    let pinned = meet::pin(&mut *slots, &shared.pins.table, spot, verified).ok_or(StoreError::TooManyPins)?;
+    let (slot, entry) = pinned.map_err(|()| StoreError::Gone(id))?;
+    let held = Arc::new(Held { shared: shared.clone(), slot, spot, id, offset: entry.offset, len: entry.len });
+    slots.remember(spot, slot, Arc::downgrade(&held));
+    Ok(Pinned { held })
 }
 
 /// The table that a hint names, and its header, if both lie in the arena (ARENA-6).
@@ -133,15 +121,12 @@ impl Drop for Held {
         if shared.fork.in_child() {
             return;
         }
-        shared.pins.state.lock().clear(&shared.pins.table, self.slot, self.spot);
-        crash_point!(10, "pin dropped: cleared");
-        // As in `pin`, the other way round: the server saw the slot empty, or this sees EVICTING.
-        fence(Ordering::SeqCst);
+        shared.pins.slots.lock().clear(&shared.pins.table, self.slot, self.spot);
         let (chunk, entry, generation) = self.spot;
         // SAFETY: `pin` checked that the table lies in the arena. If the chunk is gone by now, this reads nonsense, and a
         // hint too many does no harm.
         let table = unsafe { Table::at(shared.arena.at(chunk)) };
-        if table.get(entry) == (generation, EVICTING) {
+        if meet::was_put_off(&table, entry, generation) {
             shared.sweep_hint.store(true, Ordering::Relaxed);
         }
     }

@@ -1,11 +1,10 @@
 //! Freeing (ARENA-2): EVICTING → fence → read every pin → FREE, or put off.
 use super::ArenaServer;
-use crate::crash::crash_point;
-use crate::layout::{EVICTING, Entry, FREE, SEALED};
+use crate::layout::{Entry, SEALED};
+use crate::meet;
 use crate::pin_table::PinKey;
 use rustc_hash::FxHashSet;
 use shoal_types::{ArenaLoc, ObjectId};
-use std::sync::atomic::{Ordering, fence};
 
 /// What became of a request to free.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,8 +67,7 @@ impl ArenaServer {
     /// Frees what isn't pinned; returns, and remembers, the rest.
     pub(super) fn evict(&mut self, victims: Vec<Victim>) -> Vec<Victim> {
         for victim in &victims {
-            self.table(victim.chunk).set(victim.place, victim.generation, EVICTING);
-            crash_point!(12, "free: EVICTING");
+            meet::evict(&self.table(victim.chunk), victim.place, victim.generation);
         }
         let (pinned, free): (Vec<_>, Vec<_>) = self.split_by_pins(victims);
         for victim in free {
@@ -84,24 +82,14 @@ impl ArenaServer {
         if victims.is_empty() {
             return Default::default();
         }
-        fence(Ordering::SeqCst);
         let key = |victim: &Victim| PinKey::new(victim.chunk, victim.place, victim.generation);
         let wanted = victims.iter().map(key).collect::<FxHashSet<_>>();
-        let mut pinned = FxHashSet::default();
-        for client in self.clients.values() {
-            client.pins.each(|pin| {
-                if wanted.contains(&pin) {
-                    pinned.insert(pin);
-                }
-            });
-        }
-        crash_point!(13, "free: pins read");
+        let pinned = meet::pinned(self.clients.values().map(|client| &client.pins), &wanted);
         victims.into_iter().partition(|victim| pinned.contains(&key(victim)))
     }
 
     fn finish(&mut self, victim: &Victim) {
-        self.table(victim.chunk).set(victim.place, victim.generation, FREE);
-        crash_point!(14, "free: FREE");
+        meet::finish(&self.table(victim.chunk), victim.place, victim.generation);
         self.on_entry_freed(victim);
     }
 

@@ -1,38 +1,31 @@
 //! Which slots of the own pin table are taken, and by which pins.
-use super::pin::Held;
 use crate::pin_table::{PinKey, PinTable, SLOTS};
-use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 
-pub(super) struct Pins {
-    pub table: PinTable,
-    pub state: Mutex<State>,
-}
-
 /// A place in the arena: chunk, entry, generation.
-pub(super) type Spot = (u64, u32, u32);
+pub(crate) type Spot = (u64, u32, u32);
 
-#[derive(Default)]
-pub(super) struct State {
+/// The slots of one pin table, each held by an `H`.
+pub(crate) struct Slots<H> {
     /// Slots from here on are empty.
     used: u32,
     /// Empty slots below.
     holes: BTreeSet<u32>,
     /// The pin of each place that this process holds: a second `get` shares it.
-    held: FxHashMap<Spot, (u32, Weak<Held>)>,
+    held: FxHashMap<Spot, (u32, Weak<H>)>,
 }
 
-impl Pins {
-    pub fn new(table: PinTable) -> Self {
-        Self { table, state: Mutex::default() }
+impl<H> Default for Slots<H> {
+    fn default() -> Self {
+        Self { used: 0, holes: BTreeSet::new(), held: FxHashMap::default() }
     }
 }
 
-impl State {
+impl<H> Slots<H> {
     /// The pin that this process has already.
-    pub fn held(&self, spot: Spot) -> Option<Arc<Held>> {
+    pub fn held(&self, spot: Spot) -> Option<Arc<H>> {
         self.held.get(&spot)?.1.upgrade()
     }
 
@@ -52,7 +45,7 @@ impl State {
     }
 
     /// A pin was verified: others may share it.
-    pub fn remember(&mut self, spot: Spot, slot: u32, held: Weak<Held>) {
+    pub fn remember(&mut self, spot: Spot, slot: u32, held: Weak<H>) {
         self.held.insert(spot, (slot, held));
     }
 

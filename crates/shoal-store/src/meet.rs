@@ -1,0 +1,61 @@
+//! Where pins and frees meet (ARENA-2): each side stores, fences, and only then reads what the other stores.
+use crate::crash::crash_point;
+use crate::layout::{EVICTING, FREE, Table};
+use crate::pin_table::{PinKey, PinTable};
+use crate::slots::{Slots, Spot};
+use crate::sync::{Ordering, fence};
+use rustc_hash::FxHashSet;
+
+/// Client: publishes a pin, then looks with `verified` whether the entry is still there; if not, undoes it. `None`: no
+/// slot is left.
+pub(crate) fn pin<H, T>(
+    slots: &mut Slots<H>,
+    pins: &PinTable,
+    spot: Spot,
+    verified: impl FnOnce() -> Option<T>,
+) -> Option<Result<(u32, T), ()>> {
+    let slot = slots.publish(pins, PinKey::new(spot.0, spot.1, spot.2))?;
+    crash_point!(8, "pin: published");
+    fence(Ordering::SeqCst);
+    let Some(found) = verified() else {
+        slots.clear(pins, slot, spot);
+        return Some(Err(()));
+    };
+    crash_point!(9, "pin: verified");
+    Some(Ok((slot, found)))
+}
+
+/// Client: after a slot was cleared, whether the server may have put off a free because of it. As in [`pin`], the other
+/// way round: the server saw the slot empty, or this sees EVICTING.
+pub(crate) fn was_put_off(table: &Table, entry: u32, generation: u32) -> bool {
+    crash_point!(10, "pin dropped: cleared");
+    fence(Ordering::SeqCst);
+    table.get(entry) == (generation, EVICTING)
+}
+
+/// Server: from now on nobody new pins this entry.
+pub(crate) fn evict(table: &Table, entry: u32, generation: u32) {
+    table.set(entry, generation, EVICTING);
+    crash_point!(12, "free: EVICTING");
+}
+
+/// Server: which of these, all of them EVICTING, are pinned.
+pub(crate) fn pinned<'a>(tables: impl Iterator<Item = &'a PinTable>, wanted: &FxHashSet<PinKey>) -> FxHashSet<PinKey> {
+    fence(Ordering::SeqCst);
+    let mut pinned = FxHashSet::default();
+    for table in tables {
+        table.each(|pin| {
+            if wanted.contains(&pin) {
+                pinned.insert(pin);
+            }
+        });
+    }
+    crash_point!(13, "free: pins read");
+    pinned
+}
+
+/// Server: an entry that nobody has pinned is its lessee's again.
+pub(crate) fn finish(table: &Table, entry: u32, generation: u32) {
+    table.set(entry, generation, FREE);
+    crash_point!(14, "free: FREE");
+}
