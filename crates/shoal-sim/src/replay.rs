@@ -43,13 +43,14 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Reads what a process wrote with `SHOAL_TRACE`: records of `[length u32 little-endian][postcard]`, an event, then
-    /// its orders. A cut-off end is left out.
-    pub fn read(mut bytes: &[u8]) -> Result<Self, ReplayError> {
+    /// Reads what a process wrote with `SHOAL_TRACE`: records of `[length u32 little-endian][postcard]`, its address, then
+    /// by turns an event and its orders. A cut-off end is left out; an empty trace has no address.
+    pub fn read(mut bytes: &[u8]) -> Result<(Option<Address>, Self), ReplayError> {
         let mut trace = Self::default();
+        let me = take(&mut bytes).map(postcard::from_bytes).transpose().map_err(|_| ReplayError::Record { at: 0 })?;
         let mut at = 0;
         while let Some(record) = take(&mut bytes) {
-            let bad = |_| ReplayError::Record { at };
+            let bad = |_| ReplayError::Record { at: at + 1 };
             if at % 2 == 0 {
                 trace.events.push(postcard::from_bytes(record).map_err(bad)?);
             } else {
@@ -58,7 +59,7 @@ impl Trace {
             at += 1;
         }
         trace.events.truncate(trace.orders.len());
-        Ok(trace)
+        Ok((me, trace))
     }
 }
 

@@ -81,7 +81,7 @@ impl State {
             kept: FxHashMap::default(),
             to_free: Vec::new(),
             starved: FxHashSet::default(),
-            trace: Trace::from_environment(),
+            trace: Trace::from_environment(me),
             frame: Vec::new(),
             dead: None,
         }

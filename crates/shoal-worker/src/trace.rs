@@ -1,17 +1,22 @@
 //! A recorded run: with `SHOAL_TRACE=FOLDER` every event of the core and the orders that it gave go to a file, which
-//! the simulator replays (`shoal_sim::replay`).
+//! the simulator replays (`shoal_sim::replay`). The first record is the process's address.
 use shoal_owner::{Event, Order};
+use shoal_types::Address;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 
 pub(crate) struct Trace(BufWriter<File>);
 
 impl Trace {
-    pub(crate) fn from_environment() -> Option<Self> {
+    pub(crate) fn from_environment(me: Address) -> Option<Self> {
         let folder = std::env::var_os("SHOAL_TRACE")?;
         let path = std::path::Path::new(&folder).join(format!("{}.trace", std::process::id()));
         match File::create(&path) {
-            Ok(file) => Some(Self(BufWriter::new(file))),
+            Ok(file) => {
+                let mut trace = Self(BufWriter::new(file));
+                trace.record(&me);
+                Some(trace)
+            }
             Err(error) => {
                 eprintln!("shoal: SHOAL_TRACE: cannot write {}: {error}", path.display());
                 None
