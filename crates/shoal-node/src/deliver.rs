@@ -1,6 +1,7 @@
 //! To clients: messages, lanes, relays.
 use crate::node::Node;
 use crate::sys;
+use shoal_crash::crash_point;
 use shoal_proto::control::ToClient;
 use shoal_types::{ErrorKind, ErrorValue, LaneId, WorkerId};
 use std::os::fd::OwnedFd;
@@ -37,10 +38,12 @@ impl Node {
         let (peer, wake) = (self.address_of(caller), caller_wake);
         let (my_slot, peer_slot) = (record.executor_slot, record.caller_slot);
         let opened = ToClient::LaneOpened { lane, caller: false, peer, wake, my_slot, peer_slot };
+        crash_point!(42, "lane.made");
         self.send(executor, &opened, vec![ours, caller_bell]);
         let (peer, wake) = (self.address_of(executor), executor_wake);
         let (my_slot, peer_slot) = (record.caller_slot, record.executor_slot);
         let opened = ToClient::LaneOpened { lane, caller: true, peer, wake, my_slot, peer_slot };
+        crash_point!(43, "lane.half_told");
         self.send(caller, &opened, vec![theirs, executor_bell]);
         Some(lane)
     }

@@ -64,6 +64,7 @@ impl Node {
         first: Option<OwnedFd>,
         zygote: Option<(OwnedFd, u32)>,
     ) -> Result<Self, NodeError> {
+        shoal_crash::set_process(shoal_crash::Process::Daemon);
         sys::prepare_process();
         let signals = sys::signal_fd()?;
         let poller = Poller::new()?;

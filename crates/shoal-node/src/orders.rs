@@ -1,5 +1,6 @@
 //! The cores' orders, carried out.
 use crate::node::Node;
+use shoal_crash::crash_point;
 use shoal_gcs::{Event as GcsEvent, Order as GcsOrder};
 use shoal_proto::control::ToClient;
 use shoal_sched::{Event as SchedEvent, Order as SchedOrder};
@@ -29,6 +30,7 @@ impl Node {
         match self.lane(client, worker) {
             Some(lane) => {
                 let worker = self.address_of(worker);
+                crash_point!(41, "lease.granted");
                 self.send(client, &ToClient::Granted { key, lease, lane, worker }, Vec::new());
             }
             // One of the two is gone, as the scheduler is about to hear, or a bell has no slot left.
@@ -44,6 +46,7 @@ impl Node {
             GcsOrder::WantWorker { actor, job } => self.want_worker(actor, job),
             GcsOrder::DropWant(actor) => self.sched_event(SchedEvent::ActorGone(actor)),
             GcsOrder::Become { worker, spec, incarnation, args } => {
+                crash_point!(44, "actor.become");
                 self.send(worker, &ToClient::BecomeActor { spec, incarnation, args }, Vec::new());
             }
             GcsOrder::TellUp { client, actor, incarnation, worker, kept } => {
@@ -81,6 +84,7 @@ impl Node {
         let (actor, incarnation) = life;
         if let Some(lane) = self.lane(client, worker) {
             let worker = self.address_of(worker);
+            crash_point!(45, "actor.up");
             self.send(client, &ToClient::ActorUp { actor, incarnation, lane, worker, kept }, Vec::new());
         }
     }

@@ -59,7 +59,6 @@ macro_rules! not_in_models {
     ($($item:item)*) => { $(#[cfg(not(all(loom, test)))] $item)* };
 }
 
-mod crash;
 mod layout;
 mod meet;
 mod pin_table;

@@ -153,6 +153,6 @@ fn the_pins_of_every_client_count() {
         if world.free() {
             world.write_anew();
         }
-        readers.map(|reader| reader.join().unwrap());
+        let _ = readers.map(|reader| reader.join().unwrap());
     });
 }

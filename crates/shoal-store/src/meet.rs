@@ -1,10 +1,10 @@
 //! Where pins and frees meet (ARENA-2): each side stores, fences, and only then reads what the other stores.
-use crate::crash::crash_point;
 use crate::layout::{EVICTING, FREE, Table};
 use crate::pin_table::{PinKey, PinTable};
 use crate::slots::{Slots, Spot};
 use crate::sync::{Ordering, fence};
 use rustc_hash::FxHashSet;
+use shoal_crash::crash_point;
 
 /// Client: publishes a pin, then looks with `verified` whether the entry is still there; if not, undoes it. `None`: no
 /// slot is left.
@@ -15,20 +15,20 @@ pub(crate) fn pin<H, T>(
     verified: impl FnOnce() -> Option<T>,
 ) -> Option<Result<(u32, T), ()>> {
     let slot = slots.publish(pins, PinKey::new(spot.0, spot.1, spot.2))?;
-    crash_point!(8, "pin: published");
+    crash_point!(18, "pin.published");
     fence(Ordering::SeqCst);
     let Some(found) = verified() else {
         slots.clear(pins, slot, spot);
         return Some(Err(()));
     };
-    crash_point!(9, "pin: verified");
+    crash_point!(19, "pin.verified");
     Some(Ok((slot, found)))
 }
 
 /// Client: after a slot was cleared, whether the server may have put off a free because of it. As in [`pin`], the other
 /// way round: the server saw the slot empty, or this sees EVICTING.
 pub(crate) fn was_put_off(table: &Table, entry: u32, generation: u32) -> bool {
-    crash_point!(10, "pin dropped: cleared");
+    crash_point!(20, "pin.cleared");
     fence(Ordering::SeqCst);
     table.get(entry) == (generation, EVICTING)
 }
@@ -36,7 +36,7 @@ pub(crate) fn was_put_off(table: &Table, entry: u32, generation: u32) -> bool {
 /// Server: from now on nobody new pins this entry.
 pub(crate) fn evict(table: &Table, entry: u32, generation: u32) {
     table.set(entry, generation, EVICTING);
-    crash_point!(12, "free: EVICTING");
+    crash_point!(22, "free.evicting");
 }
 
 /// Server: which of these, all of them EVICTING, are pinned.
@@ -50,12 +50,12 @@ pub(crate) fn pinned<'a>(tables: impl Iterator<Item = &'a PinTable>, wanted: &Fx
             }
         });
     }
-    crash_point!(13, "free: pins read");
+    crash_point!(23, "free.pins_read");
     pinned
 }
 
 /// Server: an entry that nobody has pinned is its lessee's again.
 pub(crate) fn finish(table: &Table, entry: u32, generation: u32) {
     table.set(entry, generation, FREE);
-    crash_point!(14, "free: FREE");
+    crash_point!(24, "free.free");
 }

@@ -4,6 +4,7 @@ use crate::lanes::{CallerEnd, Peer};
 use crate::objects::ASYNC_CHUNK;
 use crate::runtime::Runtime;
 use crate::state::{ActorLane, State};
+use shoal_crash::crash_point;
 use shoal_owner::Event;
 use shoal_proto::control::{Request, Response, ToClient};
 use shoal_proto::peer::PeerFrame;
@@ -76,6 +77,7 @@ impl Runtime {
     pub fn create_actor(&self, mut spec: ActorSpec) -> Result<Option<Box<ActorSpec>>, ErrorValue> {
         let args = std::mem::take(&mut spec.args);
         let (actor, handle, unordered) = (spec.id, spec.handle.id, spec.unordered);
+        crash_point!(33, "actor.register");
         match self.ask(Request::RegisterActor(Box::new(spec)))? {
             Response::Registered(Ok(())) => {}
             Response::Registered(Err(taken)) => return Ok(Some(taken.by)),

@@ -438,6 +438,7 @@ impl Runtime {
 
     /// The actor of this process is up, or its constructor raised.
     pub fn actor_started(&self, actor: ActorId, incarnation: u32, error: Option<ErrorValue>, kept: Vec<RefWire>) {
+        shoal_crash::crash_point!(35, "actor.started");
         self.tell_node(&ToNode::ActorStarted { actor, incarnation, error, kept });
     }
 

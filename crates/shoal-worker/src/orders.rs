@@ -4,6 +4,7 @@ use crate::lanes::{CallerEnd, Pushed, Waiting, fits};
 use crate::runtime::Runtime;
 use crate::state::State;
 use parking_lot::MutexGuard;
+use shoal_crash::crash_point;
 use shoal_owner::{Event, Order};
 use shoal_proto::control::ToNode;
 use shoal_proto::lane::{self, RequestHead, Target};
@@ -66,9 +67,13 @@ impl Runtime {
         match order {
             Order::Demand { key, want, seen, depth } => {
                 let spec = state.keys.told.insert(key).then(|| state.keys.specs[key as usize].clone());
+                crash_point!(31, "lease.demand");
                 control.queue(&ToNode::Demand { key, spec, want, seen, depth });
             }
-            Order::ReturnLease(lease) => control.queue(&ToNode::ReturnLease(lease)),
+            Order::ReturnLease(lease) => {
+                crash_point!(32, "lease.return");
+                control.queue(&ToNode::ReturnLease(lease));
+            }
             Order::Send { to, seq, msg } => relay(control, to, seq, msg),
             Order::WatchActor(actor) => control.queue(&ToNode::WatchActor(actor)),
             Order::StartActor { actor, error } => start_actor(control, state, actor, error),
@@ -307,5 +312,6 @@ fn start_actor(control: &Control, state: &mut State, actor: ActorId, error: Opti
         encode_args(state, &raw, &mut Writer(&mut args));
         debug_assert!(lane::ArgsFrame::decode(&mut Reader::new(&args)).is_ok());
     }
+    crash_point!(34, "actor.start");
     control.queue(&ToNode::StartActor { actor, args, error });
 }

@@ -97,6 +97,10 @@ impl Runtime {
     /// were; the I/O thread blocks all.
     pub fn connect(socket: OwnedFd, greeting: Greeting) -> Result<Arc<Self>, Fatal> {
         let memory = |e: &dyn std::fmt::Display| Fatal::Memory(e.to_string());
+        shoal_crash::set_process(match greeting.role {
+            Role::Driver { .. } => shoal_crash::Process::Driver,
+            _ => shoal_crash::Process::Worker,
+        });
         let (bell, bell_fd) = Bell::create().map_err(|e| memory(&e))?;
         let (wake, name) = WakeSocket::bind()?;
         let hello = ToNode::Hello(Hello {

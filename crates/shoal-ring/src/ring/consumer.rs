@@ -4,6 +4,7 @@ use super::Mem;
 use super::frame::{Claim, FRAME_HEADER, Position, check_positions, claim_word, max_frame, span, used};
 use crate::error::RingError;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use shoal_crash::crash_point;
 
 /// The reading end. `Send`, not `Sync`.
 #[derive(Debug)]
@@ -44,11 +45,13 @@ impl Consumer {
         out.clear();
         while let Some(frame) = self.front()? {
             let claimed = self.claim(&frame)?;
+            crash_point!(4, "ring.take.taken");
             if claimed {
                 self.mem.read(frame.position + FRAME_HEADER, frame.len as usize, out);
             }
             self.tail = frame.end;
             self.mem.tail().store(self.tail, Release);
+            crash_point!(5, "ring.take.passed");
             if claimed {
                 return Ok(Some(Taken { position: Position(frame.position), len: out.len() }));
             }

@@ -4,6 +4,7 @@ use super::Mem;
 use super::frame::{Claim, FRAME_HEADER, Position, check_positions, claim_word, max_frame, span, used};
 use crate::error::RingError;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use shoal_crash::crash_point;
 
 /// The writing end. `Send`, not `Sync`.
 #[derive(Debug)]
@@ -44,11 +45,14 @@ impl Producer {
             self.mem.write(to, part);
             to += part.len() as u64;
         }
+        crash_point!(1, "ring.push.written");
         // `max_frame` keeps the length far below 4 GiB.
         self.mem.len_word(position).store(len as u32, Relaxed);
         self.mem.claim_word(position).store(claim_word(position, Claim::Queued), Relaxed);
+        crash_point!(2, "ring.push.queued");
         self.head += span(len);
         self.mem.head().store(self.head, Release);
+        crash_point!(3, "ring.push.published");
         Some(Position(position))
     }
 
@@ -61,7 +65,10 @@ impl Producer {
         let queued = claim_word(position.0, Claim::Queued);
         let withdrawn = claim_word(position.0, Claim::Withdrawn);
         match self.mem.claim_word(position.0).compare_exchange(queued, withdrawn, AcqRel, Acquire) {
-            Ok(_) => Withdrawal::Withdrawn,
+            Ok(_) => {
+                crash_point!(6, "ring.withdraw");
+                Withdrawal::Withdrawn
+            }
             Err(_) => Withdrawal::Taken,
         }
     }

@@ -1,6 +1,6 @@
 //! One leased chunk, as its lessee fills it.
 use super::Shared;
-use crate::crash::crash_point;
+use shoal_crash::crash_point;
 use crate::error::StoreError;
 use crate::grant::{ChunkGrant, ChunkReturn};
 use crate::layout::{ALIGN, EMPTY, FREE, GENERATION_STEP, PAGE, Table, align_up, data_offset};
@@ -109,7 +109,7 @@ impl OpenChunk {
         let table = self.table();
         for entry in 0..self.next_entry {
             table.set(entry, self.generation, EMPTY);
-            crash_point!(11, "reset: first entry EMPTY");
+            crash_point!(21, "reset.empty");
         }
         self.next_entry = 0;
         self.cursor = data_offset(self.entries);
@@ -147,7 +147,7 @@ impl Shared {
             let full =
                 |_| StoreError::Full { wanted: len, used: 0, capacity: self.len, machine: 0, largest: Vec::new() };
             reserve(&self.fd, offset + data, len - data).map_err(full)?;
-            crash_point!(6, "add_chunk: pages reserved");
+            crash_point!(16, "chunk.reserved");
         }
         let window = self.window(offset, len)?;
         let open = OpenChunk {
@@ -164,7 +164,7 @@ impl Shared {
         };
         if cold {
             open.table().set_backed();
-            crash_point!(7, "add_chunk: backed");
+            crash_point!(17, "chunk.backed");
             if open.exact() {
                 open.window.populate(offset + data, len - data);
             }

@@ -1,7 +1,7 @@
 //! An object that is being written.
 use super::Shared;
 use super::open::Place;
-use crate::crash::crash_point;
+use shoal_crash::crash_point;
 use crate::layout::{FREE, OPEN, SEALED};
 use shoal_types::{ArenaLoc, ObjectId, WorkerId};
 use std::sync::Arc;
@@ -23,9 +23,9 @@ impl Writer {
     pub(super) fn open(shared: Arc<Shared>, place: Place, id: ObjectId, owner: WorkerId) -> Self {
         let table = place.table();
         table.describe(place.entry, id, owner, place.offset, place.len);
-        crash_point!(1, "begin: entry described");
+        crash_point!(11, "begin.described");
         table.set(place.entry, place.generation, OPEN);
-        crash_point!(2, "begin: OPEN");
+        crash_point!(12, "begin.open");
         Self { shared, place, sealed: false }
     }
 
@@ -56,10 +56,10 @@ impl Writer {
     pub fn seal(mut self) -> ArenaLoc {
         let Place { chunk, entry, generation, offset, len, .. } = self.place;
         if !self.shared.fork.in_child() {
-            crash_point!(3, "seal: bytes written");
+            crash_point!(13, "seal.written");
             self.place.table().set(entry, generation, SEALED);
             self.sealed = true;
-            crash_point!(4, "seal: SEALED");
+            crash_point!(14, "seal.sealed");
         }
         ArenaLoc { chunk, entry, generation, offset, len }
     }
@@ -72,7 +72,7 @@ impl Drop for Writer {
         }
         if !self.sealed {
             self.place.table().set(self.place.entry, self.place.generation, FREE);
-            crash_point!(5, "writer dropped: FREE");
+            crash_point!(15, "writer.dropped");
         }
         self.shared.chunks.lock().on_writer_done(&self.place);
     }

@@ -1,0 +1,142 @@
+"""A process dies at each numbered store and send: the program ends with right answers or a documented error.
+
+The points are the table of `crates/shoal-crash`, printed by `python tests/chaos/test_crash_points.py`. Once in a
+program one process dies at one of them. Nothing may hang, and nothing may stay behind.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from support.programs import Run
+
+TABLE = Path(__file__).parents[2] / "crates/shoal-crash/src/points.rs"
+ROW = re.compile(r'^\s+(\d+) "([\w.]+)" (driver|worker|daemon) "(.*)";$', re.MULTILINE)
+SECONDS = 30
+SIGABRT = 6
+
+
+class Point(NamedTuple):
+    """A row of the table."""
+
+    number: int
+    name: str
+    process: str
+    text: str
+
+
+POINTS = [Point(int(number), *rest) for number, *rest in ROW.findall(TABLE.read_text())]
+
+NOT_PASSED = {"ring.withdraw", "writer.dropped", "reset.empty", "lease.return"}
+"""Points that this program need not come to; the crates' own tests do."""
+
+PROGRAM = """
+import sys
+import time
+
+import shoal
+from shoal.exceptions import RayError
+
+DOCUMENTED = (
+    "WorkerCrashedError", "ActorDiedError", "ActorUnavailableError", "OwnerDiedError", "ObjectLostError",
+    "LocalRayletDiedError", "RaySystemError",
+)
+
+
+@shoal.remote(max_retries=3)
+def add(a, b):
+    return a + b
+
+
+@shoal.remote(max_retries=3)
+def large(n):
+    return bytearray(b"x" * n)
+
+
+@shoal.remote(max_retries=3)
+def length(value):
+    return len(value)
+
+
+@shoal.remote(max_retries=3)
+def nested(refs):
+    return [shoal.put(bytearray(200_000)), sum(shoal.get(refs))]
+
+
+@shoal.remote(max_restarts=2, max_task_retries=2)
+class Keeper:
+    def __init__(self, refs):
+        self.refs = refs
+
+    def keep(self, refs):
+        self.refs += refs
+        return len(refs)
+
+    def first(self):
+        return shoal.get(self.refs[0])
+
+
+def check(name, work, right):
+    try:
+        got = work()
+    except (RayError, RuntimeError) as error:
+        names = {cls.__name__ for cls in type(error).__mro__}
+        names |= {cls.__name__ for cls in type(error.__cause__).__mro__}
+        assert names & set(DOCUMENTED), f"{name}: {type(error)}: {error}"
+        print("error", name, type(error).__name__)
+    else:
+        assert got == right, f"{name}: {got!r}, not {right!r}"
+        print("right", name)
+
+
+def get(ref):
+    return shoal.get(ref, timeout=20)
+
+
+def keeper():
+    actor = Keeper.remote([one])
+    return get([actor.keep.remote([one]), actor.first.remote()])
+
+
+try:
+    shoal.init(num_cpus=2)
+    one = shoal.put(1)
+except (RayError, RuntimeError) as error:
+    print("error", type(error).__name__)
+    sys.exit(0)
+check("tasks", lambda: get([add.remote(i, one) for i in range(50)]), list(range(1, 51)))
+check("large", lambda: get(length.remote(large.remote(400_000))), 400_000)
+check("got", lambda: len(get(large.remote(300_000))), 300_000)
+check("nested", lambda: get(nested.remote([one, add.remote(1, 1)]))[1], 3)
+check("inner", lambda: len(get(get(nested.remote([one]))[0])), 200_000)
+check("actor", keeper, [1, 1])
+time.sleep(0.05)
+shoal.shutdown()
+print("end")
+"""
+
+
+@pytest.mark.parametrize("point", POINTS, ids=lambda point: point.name)
+def test_a_death_there_costs_what_is_documented(point: Point, shoal_run: Callable[..., Run], tmp_path: Path) -> None:
+    died = tmp_path / "died"
+    armed = {"SHOAL_CRASH_POINT": point.name, "SHOAL_CRASH_PROCESS": point.process, "SHOAL_CRASH_ONCE": str(died)}
+    run = shoal_run(PROGRAM, env=armed, timeout=SECONDS, check=False)
+    assert died.exists() or point.name in NOT_PASSED, f"it was not passed\n{run}"
+    if point.process == "driver" and died.exists():
+        assert run.returncode == -SIGABRT, run
+        return
+    assert run.returncode == 0, run
+    # Tasks are tried again, so one dead worker costs no answer but what it owned itself.
+    if point.process == "worker":
+        errors = re.findall(r"^error (.*)$", run.stdout, re.MULTILINE)
+        assert set(errors) <= {"inner OwnerDiedError", "inner ObjectLostError"}, run
+
+
+if __name__ == "__main__":
+    for number, name, process, text in POINTS:
+        print(f"{number:>3}  {name:20} {process:7} {text}")
