@@ -7,7 +7,7 @@ use crate::session::runtime;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PySequence, PyTuple};
-use shoal_types::{ObjectId, Value};
+use shoal_types::{ErrorKind, ObjectId, Value};
 use shoal_worker::{Runtime, Waited, Waiter};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -60,7 +60,10 @@ fn open<'py>(
     value: &Value,
     copy: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let bytes = runtime.open(id, value).map_err(|e| errors::exception(py, &e))?;
+    let bytes = runtime.open(id, value).map_err(|e| match e.kind {
+        ErrorKind::ObjectLost => errors::exception(py, &py.detach(|| runtime.why_lost(id, e))),
+        _ => errors::exception(py, &e),
+    })?;
     decode(py, bytes, copy)
 }
 

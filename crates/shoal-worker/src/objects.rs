@@ -136,6 +136,17 @@ impl Runtime {
         }
     }
 
+    /// What became of a value that was in the arena a moment ago: its owner's death frees it before the news of that
+    /// is here. Waits for the daemon's word; without the GIL.
+    pub fn why_lost(&self, id: ObjectId, error: ErrorValue) -> ErrorValue {
+        // What the daemon said before its answer is known when that is here.
+        let _ = self.ask(Request::KvGet(Vec::new()));
+        match self.value(&id) {
+            Some(Value::Error(died)) => (*died).clone(),
+            _ => error,
+        }
+    }
+
     /// Pins an object of the arena.
     pub fn pin(&self, id: ObjectId, loc: ArenaLoc) -> Result<Pinned, ErrorValue> {
         self.store.pin(loc, id).map_err(|e| ErrorValue::new(ErrorKind::ObjectLost, format!("object {id}: {e}")))
