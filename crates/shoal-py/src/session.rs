@@ -94,10 +94,10 @@ pub(crate) fn connect_worker(py: Python<'_>, address: String, start: u64) -> PyR
 
 /// Ends the session. Idempotent.
 #[pyfunction]
-pub(crate) fn disconnect(py: Python<'_>) {
+pub(crate) fn disconnect(py: Python<'_>, at_exit: bool) {
     let Some(runtime) = RUNTIME.write().take() else { return };
     EPOCH.fetch_add(1, SeqCst);
-    py.detach(|| runtime.close());
+    py.detach(|| runtime.close(at_exit));
     crate::events::forget();
 }
 

@@ -11,6 +11,7 @@ use shoal_types::{ErrorKind, ErrorValue};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
+use std::sync::atomic::Ordering::SeqCst;
 
 impl Runtime {
     /// Why the runtime is dead, if it is.
@@ -48,7 +49,8 @@ impl Runtime {
     }
 
     fn die_locked(&self, state: &mut State) {
-        if state.dead.is_none() {
+        // A connection that this process closes itself is no death.
+        if state.dead.is_none() && !self.closing.load(SeqCst) {
             let error = self.broken.get().cloned().unwrap_or_else(|| self.node_died());
             self.end_with(state, error);
             self.end_notices();

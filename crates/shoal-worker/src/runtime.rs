@@ -193,12 +193,14 @@ impl Runtime {
     }
 
     /// Ends the session: says goodbye, stops the I/O thread, waits until the daemon has closed the connection (at most
-    /// five seconds).
-    pub fn close(&self) {
+    /// five seconds). Threads that wait are told, unless the process is about to end.
+    pub fn close(&self, at_exit: bool) {
         if self.closing.swap(true, SeqCst) {
             return;
         }
-        self.end_session();
+        if !at_exit {
+            self.end_session();
+        }
         self.control.send(&ToNode::Bye);
         self.control.flush();
         self.kick.kick();

@@ -203,7 +203,7 @@ def _settle(options: dict[str, Any], logs: bool) -> None:
         import atexit
 
         _STATE.at_exit = True
-        atexit.register(shutdown)
+        atexit.register(_end, at_exit=True)
 
 
 def ensure() -> None:
@@ -235,6 +235,11 @@ def shutdown(wait_for_processes: bool = False, **_: Any) -> None:
         >>> shoal.is_initialized()
         False
     """
+    _end(at_exit=False)
+
+
+def _end(at_exit: bool) -> None:
+    # At exit, daemon threads that wait sleep on until the process ends: an error would be noise.
     with _STATE.lock:
         if not LIVE.epoch or LIVE.in_worker:
             return
@@ -244,7 +249,7 @@ def shutdown(wait_for_processes: bool = False, **_: Any) -> None:
         LIVE.end()
         _STATE.context = None
         try:
-            _ffi.disconnect()
+            _ffi.disconnect(at_exit)
         finally:
             NOTIFIER.join()
             if "shoal.runtime.working_dir" in sys.modules:
