@@ -146,5 +146,5 @@ def test_a_crash_shows_its_python_stack_also_after_many_workers_ended(two_cpus):
         actors = [Idle.remote() for _ in range(30)]
         shoal.get([a.here.remote() for a in actors], timeout=60)
         del actors
-        with pytest.raises(shoal.exceptions.WorkerCrashedError, match="(?s)SIGSEGV.*in crashes"):
+        with pytest.raises(shoal.exceptions.WorkerCrashedError, match=r"(?s)SIGSEGV.*in crashes"):
             shoal.get(crashes.remote(), timeout=30)

@@ -175,7 +175,8 @@ def test_init_inside_a_task_joins_and_so_does_a_subprocess(two_cpus):
     @shoal.remote
     def inside():
         context = shoal.init(ignore_reinit_error=True)
-        code = "import shoal; c = shoal.init(); print(c.address_info['address'], shoal.get(shoal.remote(lambda: 6).remote()))"
+        code = "import shoal; c = shoal.init(); six = shoal.remote(lambda: 6)\n"
+        code += "print(c.address_info['address'], shoal.get(six.remote()))"
         child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=40)
         return context.address_info["address"], child.stdout.split(), child.stderr, os.environ["SHOAL_ADDRESS"]
 
