@@ -22,6 +22,11 @@ def until(path: Path, seconds: float = 10) -> None:
         time.sleep(0.005)
 
 
+def say_pid(path: str) -> None:
+    Path(path + ".new").write_text(str(os.getpid()))
+    os.replace(path + ".new", path)
+
+
 def cancelled_soon(*refs) -> None:
     begun = time.monotonic()
     shoal.cancel(*refs)
@@ -38,21 +43,21 @@ def pid():
 
 @shoal.remote
 def spins(path):
-    Path(path).write_text(str(os.getpid()))
+    say_pid(path)
     while True:
         pass
 
 
 @shoal.remote
 def sleeps(path):
-    Path(path).write_text(str(os.getpid()))
+    say_pid(path)
     time.sleep(60)
 
 
 @shoal.remote
 def blocks(path):
     inner = sleeps.remote(path + ".inner")
-    Path(path).write_text(str(os.getpid()))
+    say_pid(path)
     return shoal.get(inner)
 
 
