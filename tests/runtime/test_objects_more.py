@@ -214,3 +214,22 @@ def test_the_objects_of_a_killed_tasks_worker_are_freed(two_cpus):
     with pytest.raises(shoal.exceptions.WorkerCrashedError):
         shoal.get(dies.remote(), timeout=20)
     freed_to(before)
+
+
+def test_a_frame_that_found_no_space_goes_when_there_is_some(session_root):
+    with shoal.init(num_cpus=1, object_store_memory=100 << 20):
+
+        @shoal.remote
+        def many(*args):
+            return len(args)
+
+        assert shoal.get(many.remote()) == 0
+        kept = []
+        with pytest.raises(shoal.exceptions.ObjectStoreFullError):
+            while True:
+                kept.append(shoal.put(b"x" * 110_000))
+        # Its arguments are inline; together they are larger than the ring, and the arena is full.
+        waits = many.remote(*[b"x" * 50_000 for _ in range(10)])
+        assert shoal.wait([waits], timeout=0.5) == ([], [waits])
+        kept.clear()
+        assert shoal.get(waits, timeout=20) == 10

@@ -85,7 +85,8 @@ def test_a_driver_that_ends_in_the_middle_of_everything(shoal_run, how):
                 time.sleep(0.01)
                 return x
         actors = [A.remote() for _ in range(2)]
-        refs = [work.remote(i) for i in range(200)] + [a.f.remote(shoal.put(b"x" * 200_000)) for a in actors for _ in range(20)]
+        refs = [work.remote(i) for i in range(200)]
+        refs += [a.f.remote(shoal.put(b"x" * 200_000)) for a in actors for _ in range(20)]
         waits = threading.Thread(target=lambda: shoal.wait(refs, num_returns=240, timeout=30), daemon=True)
         waits.start()
         shoal.get(refs[:5])

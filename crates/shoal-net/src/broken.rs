@@ -10,7 +10,9 @@ pub const EXIT_CODE: i32 = 101;
 /// From now on a panic in this process calls `then` with one line on what broke, and the stack.
 pub fn on_panic(then: impl Fn(&str, &str) + Send + Sync + 'static) {
     std::panic::set_hook(Box::new(move |info| {
-        let what = info.payload_as_str().unwrap_or("a panic without words");
+        let words = info.payload().downcast_ref::<&str>().copied();
+        let words = words.or_else(|| info.payload().downcast_ref::<String>().map(String::as_str));
+        let what = words.unwrap_or("a panic without words");
         let place = info.location().map(|l| format!(" ({}:{})", l.file(), l.line())).unwrap_or_default();
         let stack = std::backtrace::Backtrace::force_capture().to_string();
         then(&format!("an invariant of shoal's own is broken: {what}{place}"), &stack);

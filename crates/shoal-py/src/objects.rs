@@ -130,7 +130,7 @@ fn sleep(py: Python<'_>, runtime: &Runtime, waiter: &Arc<Waiter>, timeout: Optio
     }
     let deadline =
         timeout.map(|t| Instant::now() + Duration::try_from_secs_f64(t).unwrap_or(Duration::from_secs(1 << 30)));
-    let _blocking = (timeout != Some(0.0)).then(|| Blocking::begin());
+    let _blocking = (timeout != Some(0.0)).then(Blocking::begin);
     loop {
         match py.detach(|| runtime.wait(waiter, deadline)) {
             Waited::Done => return Ok(true),

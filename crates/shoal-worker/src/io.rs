@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 const FIRST_LOOK: Duration = Duration::from_micros(200);
 const LAST_LOOK: Duration = Duration::from_micros(3200);
 const QUIET: Duration = Duration::from_millis(100);
+/// How long frames wait before they ask a full arena again.
+const FULL: Duration = Duration::from_millis(50);
 const GOODBYE: Duration = Duration::from_secs(5);
 
 pub(crate) fn spawn(runtime: Arc<Runtime>) -> JoinHandle<()> {
@@ -54,11 +56,12 @@ struct Io<'a> {
     quiet_since: Instant,
     idle_looks: u32,
     bye: Option<Instant>,
+    full_since: Option<Instant>,
 }
 
 impl<'a> Io<'a> {
     fn new(runtime: &'a Runtime) -> Self {
-        Self { runtime, look: FIRST_LOOK, quiet_since: Instant::now(), idle_looks: 0, bye: None }
+        Self { runtime, look: FIRST_LOOK, quiet_since: Instant::now(), idle_looks: 0, bye: None, full_since: None }
     }
 
     fn run(&mut self) {
@@ -124,10 +127,8 @@ impl<'a> Io<'a> {
             .next_deadline()
             .map(|at| Duration::from_micros(at.saturating_sub(runtime.now()).max(50)));
         let look = runtime.active.load(SeqCst).then_some(self.look);
-        match (deadline, look) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let full = runtime.arena_full.load(SeqCst).then_some(FULL);
+        [deadline, look, full].into_iter().flatten().min()
     }
 
     fn read_control(&self) -> bool {
@@ -178,6 +179,12 @@ impl<'a> Io<'a> {
         }
         runtime.look_whether_needed(&state);
         drop(state);
+        if !runtime.arena_full.load(SeqCst) {
+            self.full_since = None;
+        } else if self.full_since.get_or_insert_with(Instant::now).elapsed() >= FULL {
+            self.full_since = None;
+            runtime.send_starved();
+        }
         if runtime.store.take_sweep_hint() {
             runtime.tell_node(&shoal_proto::control::ToNode::Unpinned);
         }

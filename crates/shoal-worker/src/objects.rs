@@ -102,8 +102,11 @@ impl Runtime {
         }
     }
 
-    /// Asks for space without waiting; [`Runtime::on_chunk`] goes on.
+    /// Asks for space without waiting, once until it is answered; [`Runtime::on_chunk`] goes on.
     pub(crate) fn ask_for_chunk(&self, at_least: u64) {
+        if self.asked_for_chunk.swap(true, SeqCst) {
+            return;
+        }
         let req = self.control.next_request() | ASYNC_CHUNK;
         self.control.send(&ToNode::Request { req, body: Request::LeaseChunk(at_least) });
         if self.control.full.load(SeqCst) {
@@ -111,14 +114,22 @@ impl Runtime {
         }
     }
 
-    /// An answer to [`Runtime::ask_for_chunk`]: lanes that waited for space go on. On a full arena they wait until
-    /// something was freed and another frame asks.
+    /// An answer to [`Runtime::ask_for_chunk`]: frames that waited for space go on. On a full arena the I/O thread asks
+    /// again after a while: who frees something there does not know who waits.
     pub(crate) fn on_chunk(&self, body: Response) {
-        if let Response::Chunk { offset, len, entries, generation, cold } = body
-            && let Err(error) = self.add_chunk(ChunkGrant { offset, len, entries, generation, cold })
-        {
-            eprintln!("shoal: a chunk of the arena cannot be used: {}", error.message);
+        self.asked_for_chunk.store(false, SeqCst);
+        let Response::Chunk { offset, len, entries, generation, cold } = body else {
+            return self.arena_full.store(true, SeqCst);
+        };
+        match self.add_chunk(ChunkGrant { offset, len, entries, generation, cold }) {
+            Ok(()) => self.send_starved(),
+            Err(_) => self.arena_full.store(true, SeqCst),
         }
+    }
+
+    /// Frames that wait for space in the arena are tried again.
+    pub(crate) fn send_starved(&self) {
+        self.arena_full.store(false, SeqCst);
         let mut state = self.lock();
         for lane in std::mem::take(&mut state.starved) {
             self.flush_lane(&mut state, lane);

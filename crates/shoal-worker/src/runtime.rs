@@ -84,6 +84,9 @@ pub struct Runtime {
     pub(crate) notices: Mutex<Notices>,
     pub(crate) noticed: Condvar,
     pub(crate) closing: AtomicBool,
+    // frames that wait for space in the arena
+    pub(crate) asked_for_chunk: AtomicBool,
+    pub(crate) arena_full: AtomicBool,
     /// An invariant of ours is broken.
     pub(crate) broken: OnceLock<ErrorValue>,
     pub(crate) io_thread: Mutex<Option<JoinHandle<()>>>,
@@ -154,6 +157,8 @@ impl Runtime {
             notices: Mutex::default(),
             noticed: Condvar::new(),
             closing: AtomicBool::new(false),
+            asked_for_chunk: AtomicBool::new(false),
+            arena_full: AtomicBool::new(false),
             broken: OnceLock::new(),
             io_thread: Mutex::new(None),
             prefix,
