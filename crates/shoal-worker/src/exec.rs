@@ -13,7 +13,7 @@ use shoal_owner::Event;
 use shoal_proto::control::ToNode;
 use shoal_proto::lane::{self, Reply, Status};
 use shoal_ring::{LaneStatus, WorkerLane};
-use shoal_types::{ActorId, ActorSpec, Address, ErrorValue, FunctionId, LaneId, RefWire, TaskId, Value, WorkerId};
+use shoal_types::{ActorId, ActorSpec, Address, ErrorValue, FunctionId, LaneId, RefWire, TaskId, Value};
 use shoal_wait::Waiter;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -448,10 +448,5 @@ impl Runtime {
         self.drain_drops(&mut state);
         self.feed(&mut state, Event::CallDone { task, caller: creator, refs: Vec::new() });
         state.kept.remove(&task).unwrap_or_default()
-    }
-
-    /// The process of the caller of a lane.
-    pub fn caller_of(&self, lane: LaneId) -> Option<WorkerId> {
-        self.executor.table.lock().lanes.get(&lane).map(|s| s.peer.address.worker)
     }
 }

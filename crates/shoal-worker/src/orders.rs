@@ -1,17 +1,17 @@
 //! Carries out what the core orders.
 use crate::control::Control;
-use crate::lanes::{CallerEnd, Pushed, Waiting, fits};
+use crate::lanes::{CallerEnd, Pushed, Waiting};
 use crate::runtime::Runtime;
 use crate::state::State;
 use parking_lot::MutexGuard;
 use shoal_crash::crash_point;
 use shoal_owner::{Event, Order};
+use shoal_proto::Writer;
 use shoal_proto::control::ToNode;
 use shoal_proto::lane::{self, RequestHead, Target};
 use shoal_proto::peer::{PeerFrame, PeerMsg};
-use shoal_proto::{Reader, Writer};
 use shoal_ring::Withdrawal;
-use shoal_types::{ActorId, Address, Args, ErrorKind, ErrorValue, LaneId, ObjectId, TaskId, Value, WorkerId};
+use shoal_types::{ActorId, Address, Args, ErrorValue, LaneId, ObjectId, TaskId, WorkerId};
 use std::sync::atomic::Ordering::SeqCst;
 
 impl Runtime {
@@ -93,10 +93,12 @@ impl Runtime {
         let mut frame = std::mem::take(&mut state.frame);
         frame.clear();
         let function = encode_request(state, task, attempt, &mut frame);
-        let bytes = function.and_then(|id| state.functions.get(&id).cloned());
         if let Some(end) = state.lanes.get_mut(&lane) {
-            if let (Some(id), Some(bytes)) = (function, bytes) {
-                push_function(end, id, &bytes);
+            if let Some(id) = function
+                && !end.functions.contains(&id)
+                && let Some(bytes) = state.functions.get(&id)
+            {
+                push_function(end, id, bytes);
             }
             let sent = end.push(Some(task), &frame);
             self.outstanding.fetch_add(1, SeqCst);
@@ -166,7 +168,7 @@ impl Runtime {
                 Ok(None) => break,
                 Err(error) => {
                     let worker = end.peer.address.worker;
-                    self.corrupt(state, worker, &error);
+                    self.corrupt(worker, &error);
                     break;
                 }
             }
@@ -181,10 +183,9 @@ impl Runtime {
         }
     }
 
-    fn corrupt(&self, state: &mut State, worker: WorkerId, error: &dyn std::fmt::Display) {
+    fn corrupt(&self, worker: WorkerId, error: &dyn std::fmt::Display) {
         eprintln!("shoal: worker {worker} wrote a reply that cannot be read ({error}); it is ended");
         self.control.send(&ToNode::KillWorker(worker));
-        let _ = state;
     }
 
     fn on_reply(&self, state: &mut State, lane: LaneId, frame: &mut Vec<u8>) {
@@ -192,7 +193,7 @@ impl Runtime {
         let reply = self.unfar(state, frame).and_then(|()| lane::Reply::decode(frame).map_err(|e| e.to_string()));
         let reply = match reply {
             Ok(reply) => reply,
-            Err(error) => return self.corrupt(state, worker, &error),
+            Err(error) => return self.corrupt(worker, &error),
         };
         if let Some(end) = state.lanes.get_mut(&lane)
             && end.sent.remove(&reply.task).is_some()
@@ -250,12 +251,10 @@ fn take_back(end: &mut CallerEnd, task: TaskId) -> bool {
 }
 
 fn push_function(end: &mut CallerEnd, id: shoal_types::FunctionId, bytes: &[u8]) {
-    if end.functions.insert(id) {
-        let mut frame = Vec::with_capacity(bytes.len() + 17);
-        lane::put_function(&mut frame, id, bytes);
-        end.push(None, &frame);
-        debug_assert!(fits(&end.lane.requests, &[]));
-    }
+    let mut frame = Vec::with_capacity(bytes.len() + 17);
+    lane::put_function(&mut frame, id, bytes);
+    end.push(None, &frame);
+    end.functions.insert(id);
 }
 
 /// Writes the request; the function that it needs, for a task.
@@ -291,12 +290,8 @@ fn encode_request(state: &State, task: TaskId, attempt: u16, out: &mut Vec<u8>) 
 }
 
 fn encode_args(state: &State, args: &Args, w: &mut Writer<'_>) {
-    let missing = Value::Error(std::sync::Arc::new(ErrorValue::new(ErrorKind::System, "a dependency has no value")));
-    let dep = |i: u32| {
-        let id = args.deps[i as usize].id;
-        (id, state.owner.value(&id).unwrap_or(&missing))
-    };
-    lane::put_args(w, &args.bytes, &args.refs, dep).expect("dependencies of a pushed task have values");
+    let dep = |i: u32| state.owner.dep_value(args, i);
+    lane::put_args(w, &args.bytes, &args.refs, dep).expect("no dependency of a pushed task is an error");
 }
 
 fn relay(control: &Control, to: Address, seq: u64, msg: PeerMsg) {
@@ -310,7 +305,6 @@ fn start_actor(control: &Control, state: &mut State, actor: ActorId, error: Opti
         && error.is_none()
     {
         encode_args(state, &raw, &mut Writer(&mut args));
-        debug_assert!(lane::ArgsFrame::decode(&mut Reader::new(&args)).is_ok());
     }
     crash_point!(34, "actor.start");
     control.queue(&ToNode::StartActor { actor, args, error });
