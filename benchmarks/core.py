@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from processes import Instance, pss, switches
+from processes import Instance, cpu_seconds, pss, switches
 
 import shoal
 
@@ -96,13 +96,11 @@ class Bench:
     def cpu(self) -> Iterator[list[float]]:
         """Fills the list with the CPU seconds that the block took in all processes of the instance."""
         taken: list[float] = []
-        instance = Instance.find(self.folder)
-        before = instance.cpu_seconds()
+        others, driver = Instance.find(self.folder).cpu_seconds(), cpu_seconds(os.getpid())
         yield taken
-        # Those known are read first: looking for new ones takes milliseconds of this process's own time.
-        after = instance.cpu_seconds()
-        after = Instance.find(self.folder).cpu_seconds() | after
-        taken.append(sum(seconds - before.get(pid, 0.0) for pid, seconds in after.items()))
+        # The driver first: looking for the others takes milliseconds of its own time.
+        driver = cpu_seconds(os.getpid()) - driver
+        taken.append(driver + Instance.find(self.folder).cpu_seconds() - others)
 
 
 def by_placement(bench: Bench, function: Callable[[], object]) -> list[float]:

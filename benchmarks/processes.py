@@ -32,6 +32,12 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
 
 
+def children_seconds(pid: int) -> float:
+    """CPU time of the children that a process has reaped, in steps of a tick (10 ms)."""
+    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
+
+
 def pss(pid: int) -> int:
     """Memory of a process in bytes, what it shares counted in parts."""
     for line in _read(f"/proc/{pid}/smaps_rollup").splitlines():
@@ -84,9 +90,10 @@ class Instance:
             raise LookupError(f"no daemon and zygote with {folder} in their environment")
         return found
 
-    def cpu_seconds(self) -> dict[int, float]:
-        """CPU time of each of them."""
-        return {pid: cpu_seconds(pid) for pid in (self.driver, *self.daemons, *self.zygotes, *self.workers)}
+    def cpu_seconds(self) -> float:
+        """CPU time of all but the driver, of workers that have ended, too: whoever reaped them has their sum."""
+        parents = (*self.daemons, *self.zygotes)
+        return sum(map(cpu_seconds, (*parents, *self.workers))) + sum(map(children_seconds, parents))
 
     @contextlib.contextmanager
     def pinned(self, driver: int, workers: int) -> Iterator[None]:

@@ -39,11 +39,15 @@ pub(crate) fn get<'py>(refs: &Bound<'py, PyAny>, timeout: Option<f64>, copy: boo
         };
         return open(py, &runtime, id, &value, copy);
     }
-    let ids = ids_of(refs)?;
+    let mut ids = ids_of(refs)?;
     let mut values = runtime.values(&ids);
     if values.iter().any(Option::is_none) {
         wait_for(py, &runtime, &ids, timeout)?;
         values = runtime.values(&ids);
+    }
+    if let Some(at) = values.iter().position(|value| value.as_ref().is_some_and(Value::is_error)) {
+        values.drain(..at);
+        ids.drain(..at);
     }
     let out = PyList::empty(py);
     for (id, value) in ids.iter().zip(values) {
@@ -96,9 +100,15 @@ fn dead(py: Python<'_>, runtime: &Runtime) -> PyErr {
 fn wait_for(py: Python<'_>, runtime: &Runtime, ids: &[ObjectId], timeout: Option<f64>) -> PyResult<()> {
     let distinct = distinct(ids);
     let ids = distinct.as_deref().unwrap_or(ids);
-    let waiter = runtime.want(ids, ids.len());
+    let waiter = runtime.want_all(ids);
     match sleep(py, runtime, &waiter, timeout) {
-        Ok(true) => Ok(()),
+        Ok(true) => {
+            // An error among them ended the wait.
+            if waiter.missing() > 0 {
+                runtime.unwant(ids, &waiter);
+            }
+            Ok(())
+        }
         Ok(false) => {
             runtime.unwant(ids, &waiter);
             let text = format!(

@@ -44,6 +44,11 @@ pub enum Value {
 }
 
 impl Value {
+    /// Whether it is an error.
+    pub fn is_error(&self) -> bool {
+        matches!(self, Self::Error(_))
+    }
+
     /// The refs inside, none for an error.
     pub fn refs(&self) -> &[RefWire] {
         match self {

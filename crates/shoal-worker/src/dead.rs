@@ -73,8 +73,8 @@ impl Runtime {
         for watcher in std::mem::take(&mut state.watchers).into_values().flatten() {
             match watcher {
                 // `wake_leader` below.
-                Watcher::Thread(waiter) => drop(waiter.finish()),
-                token => self.tell(token),
+                Watcher::Thread(waiter) | Watcher::Every(waiter) => drop(waiter.finish()),
+                token => self.tell(token, true),
             }
         }
         self.answers.lock().closed = true;

@@ -11,7 +11,7 @@ use shoal_proto::control::ToNode;
 use shoal_proto::lane::{self, RequestHead, Target};
 use shoal_proto::peer::{PeerFrame, PeerMsg};
 use shoal_ring::Withdrawal;
-use shoal_types::{ActorId, Address, Args, ErrorValue, LaneId, ObjectId, TaskId, WorkerId};
+use shoal_types::{ActorId, Address, Args, ErrorValue, LaneId, ObjectId, TaskId, Value, WorkerId};
 use std::sync::atomic::Ordering::SeqCst;
 
 impl Runtime {
@@ -84,8 +84,9 @@ impl Runtime {
     }
 
     fn ready(&self, state: &mut State, id: ObjectId) {
+        let failed = state.owner.value(&id).is_some_and(Value::is_error);
         for watcher in state.watchers.remove(&id).into_iter().flatten() {
-            self.tell(watcher);
+            self.tell(watcher, failed);
         }
     }
 

@@ -14,6 +14,8 @@ pub use shoal_proto::control::Welcome as Session;
 pub(crate) enum Watcher {
     /// A thread in `wait`.
     Thread(Arc<Waiter>),
+    /// A thread in `get`: an error among what it waits for ends its wait.
+    Every(Arc<Waiter>),
     /// A number that goes to the `ready` queue.
     Token(u64),
 }
@@ -102,7 +104,7 @@ impl State {
     pub(crate) fn unwatch(&mut self, ids: &[ObjectId], waiter: &Arc<Waiter>) {
         for id in ids {
             let Some(list) = self.watchers.get_mut(id) else { continue };
-            list.retain(|w| !matches!(w, Watcher::Thread(w) if Arc::ptr_eq(w, waiter)));
+            list.retain(|w| !matches!(w, Watcher::Thread(w) | Watcher::Every(w) if Arc::ptr_eq(w, waiter)));
             if list.is_empty() {
                 self.watchers.remove(id);
             }

@@ -2,7 +2,7 @@
 use crate::runtime::{Notices, Runtime};
 use crate::state::Watcher;
 use shoal_owner::Event;
-use shoal_types::{ErrorValue, ObjectId, TaskId};
+use shoal_types::{ErrorValue, ObjectId, TaskId, Value};
 use shoal_wait::{Bed, Host, Sleep, Waited, Waiter};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -16,17 +16,33 @@ const SPIN: Duration = Duration::from_micros(50);
 impl Runtime {
     /// Says that somebody waits for these, and returns a waiter for `needed` of them.
     pub fn want(&self, ids: &[ObjectId], needed: usize) -> Arc<Waiter> {
+        self.watch_all(ids, needed, Watcher::Thread, false)
+    }
+
+    /// Says that somebody waits for all of these or the first error among them.
+    pub fn want_all(&self, ids: &[ObjectId]) -> Arc<Waiter> {
+        self.watch_all(ids, ids.len(), Watcher::Every, true)
+    }
+
+    fn watch_all(
+        &self,
+        ids: &[ObjectId],
+        needed: usize,
+        watcher: fn(Arc<Waiter>) -> Watcher,
+        errors_end: bool,
+    ) -> Arc<Waiter> {
         let mut state = self.state.lock();
         self.drain_drops(&mut state);
         let missing: Vec<ObjectId> = ids.iter().filter(|id| !state.owner.is_ready(id)).copied().collect();
         let there = ids.len() - missing.len();
         let waiter = Arc::new(Waiter::new(needed.saturating_sub(there)));
-        if waiter.done() || state.dead.is_some() {
+        let failed = || ids.iter().any(|id| state.owner.value(id).is_some_and(Value::is_error));
+        if waiter.done() || state.dead.is_some() || (errors_end && there > 0 && failed()) {
             let _ = waiter.finish();
             return waiter;
         }
         for id in &missing {
-            state.watchers.entry(*id).or_default().push(Watcher::Thread(Arc::clone(&waiter)));
+            state.watchers.entry(*id).or_default().push(watcher(Arc::clone(&waiter)));
         }
         self.feed(&mut state, Event::Wanted(missing));
         waiter
@@ -49,10 +65,15 @@ impl Runtime {
         }
     }
 
-    /// Tells who watches an object that it has a value.
-    pub(crate) fn tell(&self, watcher: Watcher) {
+    /// Tells who watches an object that it has a value, or that it is an error.
+    pub(crate) fn tell(&self, watcher: Watcher, failed: bool) {
         match watcher {
-            Watcher::Thread(waiter) => {
+            Watcher::Every(waiter) if failed => {
+                if waiter.finish() {
+                    self.wake_leader();
+                }
+            }
+            Watcher::Thread(waiter) | Watcher::Every(waiter) => {
                 if waiter.count_down() {
                     self.wake_leader();
                 }
@@ -96,7 +117,7 @@ impl Runtime {
         let token = self.next_token();
         if state.owner.is_ready(&id) {
             drop(state);
-            self.tell(Watcher::Token(token));
+            self.tell(Watcher::Token(token), false);
             return Ok(token);
         }
         state.watchers.entry(id).or_default().push(Watcher::Token(token));

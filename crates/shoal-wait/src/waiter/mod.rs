@@ -46,6 +46,11 @@ impl Waiter {
         before == Ok(1) && self.finish()
     }
 
+    /// How many were still missing when the wait ended.
+    pub fn missing(&self) -> usize {
+        self.left.load(Acquire)
+    }
+
     /// Ends the wait whatever is missing. True when the thread leads: ring its bell.
     #[must_use = "a leader sleeps on the bell, not on its word"]
     pub fn finish(&self) -> bool {
