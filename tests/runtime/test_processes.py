@@ -235,3 +235,45 @@ def test_the_current_instance_is_forgotten_with_its_process(tmp_path: Path, monk
     assert launch.read_current() is None
     launch.forget_current(record)
     assert "current.json" not in os.listdir(launch.root_folder())
+
+
+def test_workers_are_started_by_exec_where_site_starts_a_thread(shoal_run, tmp_path):
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(
+        "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+    )
+    run = shoal_run(
+        """
+        import os, threading, shoal
+        shoal.init(num_cpus=2)
+
+        @shoal.remote
+        def square(i):
+            return i * i
+
+        @shoal.remote(max_retries=1)
+        def dies_once(path):
+            if not os.path.exists(path):
+                open(path, "w").close()
+                os.kill(os.getpid(), 9)
+            return threading.active_count()
+
+        @shoal.remote
+        class Counter:
+            def __init__(self):
+                self.n = 0
+
+            def add(self, ref):
+                self.n += shoal.get(ref[0])
+                return self.n
+
+        print(sum(shoal.get([square.remote(i) for i in range(100)])))
+        print(shoal.get(dies_once.remote(os.environ["MARK"])) > 1)
+        counter = Counter.remote()
+        print(shoal.get([counter.add.remote([square.remote(i)]) for i in range(4)]))
+        """,
+        env={"PYTHONPATH": str(site), "MARK": str(tmp_path / "mark")},
+        timeout=60,
+    )
+    assert run.stdout.splitlines() == ["328350", "True", "[0, 1, 5, 14]"]
