@@ -3,7 +3,7 @@ PYTHON ?=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint wheel bench bench-quick docs oracle clean
+.PHONY: help build demo test lint wheel bench bench-quick chaos docs oracle clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -28,6 +28,9 @@ bench: build ## measure speed beside the machine's floors (release profile)
 
 bench-quick: build ## the same in about a minute
 	@scripts/bench.sh --quick
+
+chaos: build ## kill processes of every kind at random moments and at every crash point (ROUNDS=500)
+	@SHOAL_CHAOS_ROUNDS=$(or $(ROUNDS),500) .venv/bin/python -m pytest tests/chaos
 
 docs: build ## build the documentation into docs/_build/html
 	@scripts/docs.sh

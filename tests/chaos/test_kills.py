@@ -1,6 +1,6 @@
 """Processes killed at random while work runs: every answer is right, nothing stays behind.
 
-`SHOAL_CHAOS_ROUNDS` makes it longer: 30 is the long form.
+`SHOAL_CHAOS_ROUNDS` makes it longer; `make chaos` sets it.
 """
 
 from __future__ import annotations
