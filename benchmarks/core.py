@@ -145,6 +145,19 @@ def task_pipelined(bench: Bench) -> list[float]:
     return [count / taken, cpu[0] / count]
 
 
+@case(Row("task array, an item", "/s"), Row("  CPU of all processes", "µs each", scale=1e6, most=3))
+def task_array(bench: Bench) -> list[float]:
+    count = bench.count(1_000_000)
+    for _ in nothing.map(range(20_000)):
+        pass
+    with bench.cpu() as cpu:
+        begin = time.perf_counter()
+        for _ in nothing.map(range(count)):
+            pass
+        taken = time.perf_counter() - begin
+    return [count / taken, cpu[0] / count]
+
+
 @case(Row("pipelined tasks, 3 arguments", "/s"), Row("  CPU of all processes", "µs each", scale=1e6))
 def task_arguments(bench: Bench) -> list[float]:
     count = bench.count(20_000)

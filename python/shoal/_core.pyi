@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future
-from typing import Any, Generic, TypeVar, final
+from typing import Any, Generic, Self, TypeVar, final
 
 _T = TypeVar("_T")
 
@@ -10,6 +10,7 @@ __all__ = [
     "ActorRef",
     "BufferView",
     "Call",
+    "Failed",
     "ObjectRef",
     "Template",
     "actor_from_bytes",
@@ -113,6 +114,12 @@ class ActorRef:
         retry_exceptions: bool,
     ) -> Any: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
+
+@final
+class Failed:
+    """Instead of a returned value: what went wrong with this one (`pack_error`'s text and bytes)."""
+
+    def __new__(cls, message: str, pickled: bytes) -> Self: ...
 
 @final
 class Call:

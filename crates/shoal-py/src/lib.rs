@@ -47,7 +47,7 @@ mod core_module {
     #[pymodule_export]
     use crate::title::set_title;
     #[pymodule_export]
-    use crate::worker::{Call, exit_actor, leave, run_worker};
+    use crate::worker::{Call, Failed, exit_actor, leave, run_worker};
 
     #[pymodule_init]
     fn init(m: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -429,6 +429,9 @@ fn answer(
 
 fn values(py: Python<'_>, runtime: &Runtime, ticket: &Ticket, value: &Bound<'_, PyAny>) -> PyResult<Vec<Value>> {
     let one = |i: u32, value: &Bound<'_, PyAny>| {
+        if let Ok(failed) = value.cast_exact::<Failed>() {
+            return Ok(Value::Error(Arc::clone(&failed.get().0)));
+        }
         let id = ObjectId::new(ticket.task, i);
         encode(value, &ticket.name)?.into_value(py, runtime, id, ticket.caller.worker)
     };
@@ -443,6 +446,18 @@ fn values(py: Python<'_>, runtime: &Runtime, ticket: &Ticket, value: &Bound<'_, 
             }
             items.iter().enumerate().map(|(i, item)| one(i as u32, item)).collect()
         }
+    }
+}
+
+/// Instead of a returned value: what went wrong with this one.
+#[pyclass(frozen, module = "shoal._core")]
+pub(crate) struct Failed(Arc<ErrorValue>);
+
+#[pymethods]
+impl Failed {
+    #[new]
+    fn new(message: String, pickled: Vec<u8>) -> Self {
+        Self(Arc::new(ErrorValue { kind: ErrorKind::Task, message, pickled, actor: None }))
     }
 }
 

@@ -3,6 +3,7 @@
 from shoal._core import (
     ActorRef,
     Call,
+    Failed,
     ObjectRef,
     Template,
     cancel,
@@ -38,6 +39,7 @@ from shoal._core import (
 __all__ = [
     "ActorRef",
     "Call",
+    "Failed",
     "ObjectRef",
     "Template",
     "cancel",

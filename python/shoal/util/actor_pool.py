@@ -48,13 +48,45 @@ class ActorPool:
         self._by_place[self._next_place] = ref
         self._next_place += 1
 
-    def map(self, fn: Callable[[Any, Any], Any], values: Iterable[Any]) -> Iterator[Any]:
+    def map(
+        self, fn: Callable[[Any, Any], Any] | str, values: Iterable[Any], *, chunk: int | None = None
+    ) -> Iterator[Any]:
         """Calls `fn(actor, value)` for each value; an iterator of the results in the order of the values.
 
         Results of earlier submissions are dropped.
+
+        Args:
+            fn: As for `submit`; or the name of a method, which is called with one value after the other, many in one
+                message (as `f.map` of a remote function). The method must not be `async`.
+            values: What it is called with. With a method's name it is read as results are taken, and may be endless.
+            chunk: With a method's name: values in one message; `None` to go by how long they take.
+
+        Raises:
+            ValueError: `chunk` is below 1, or given without a method's name; the pool has no idle actor to begin with.
+
+        Example:
+            >>> import shoal
+            >>> @shoal.remote
+            ... class Doubler:
+            ...     def double(self, x):
+            ...         return 2 * x
+            >>> sum(shoal.util.ActorPool([Doubler.remote()]).map("double", range(1000)))
+            999000
         """
+        if isinstance(fn, str):
+            return self._map_method(fn, values, chunk)
+        if chunk is not None:
+            raise ValueError("ActorPool.map(chunk=) needs the name of a method instead of a function")
         self._start_over(fn, values)
         return self._results(self.get_next)
+
+    def _map_method(self, method: str, values: Iterable[Any], chunk: int | None) -> Iterator[Any]:
+        from shoal.util.actor_arrays import method_array
+
+        self._start_over(lambda actor, value: None, ())
+        if not self._idle:
+            raise ValueError(f"ActorPool.map({method!r}) needs an idle actor, and the pool has none")
+        return method_array(list(self._idle), method, values, chunk)
 
     def map_unordered(self, fn: Callable[[Any, Any], Any], values: Iterable[Any]) -> Iterator[Any]:
         """As `map`, but each result comes as soon as it is ready."""
