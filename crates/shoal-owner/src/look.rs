@@ -46,6 +46,11 @@ impl Owner {
         self.value(id).is_some()
     }
 
+    /// What objects of that process are since it died; `None` while it lives.
+    pub fn owner_death(&self, owner: &WorkerId) -> Option<ErrorValue> {
+        self.objects.dead.get(owner).map(|error| crate::objects::owner_died(error))
+    }
+
     /// Whether there is an entry.
     pub fn knows(&self, id: &ObjectId) -> bool {
         self.objects.map.contains_key(id)
@@ -70,9 +75,9 @@ impl Owner {
     ///
     /// # Panics
     /// TASK-2: with an index out of range, or a dependency without a value.
-    pub fn dep_value<'a>(&'a self, args: &Args, index: u32) -> (ObjectId, &'a Value) {
-        let id = args.deps[index as usize].id;
-        (id, self.value(&id).expect("TASK-2: a pushed task's dependencies have values"))
+    pub fn dep_value<'a>(&'a self, args: &Args, index: u32) -> (RefWire, &'a Value) {
+        let object = args.deps[index as usize];
+        (object, self.value(&object.id).expect("TASK-2: a pushed task's dependencies have values"))
     }
 
     /// Where an actor is reached now.

@@ -290,7 +290,7 @@ fn a_task_on_a_borrowed_object_fetches_it_and_goes_when_it_is_there() {
     let message = w.peer(2, PeerMsg::Fetched { id: a.id, value: inline(&[]) });
     w.on(message, &[Order::Ready(a.id), push(10, 1, 0), demand(1, 1, 0)]);
     let spec = w.owner.task(&task(1)).unwrap().args.clone();
-    assert_eq!(w.owner.dep_value(&spec, 0), (a.id, &inline(&[])));
+    assert_eq!(w.owner.dep_value(&spec, 0), (a, &inline(&[])));
 }
 
 #[test]

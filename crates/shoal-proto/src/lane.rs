@@ -6,7 +6,7 @@
 //!          | CALL: method text, group text
 //!          | args
 //! args     nslots u32, slots… , nrefs u32, refs 52 each
-//! slot     0 value:  bytes (flat)              1 stored: ObjectId 20, ArenaLoc 32
+//! slot     0 value:  bytes (flat)              1 stored: ref 52, ArenaLoc 32
 //!          (a keyword slot is preceded by its name: 2 | text | slot)
 //! reply    kind u8 (REPLY) | status u8 | attempt u16 | task 16 | micros u32 | nkept u32, refs 52 each | nvalues u32, values…
 //! value    0 inline: bytes (flat), nrefs u32, refs   1 stored: ArenaLoc 32, nrefs, refs   2 error: bytes (postcard)
@@ -45,7 +45,7 @@ pub enum Slot<'a> {
     /// Flat bytes in the frame.
     Value(&'a [u8]),
     /// A value in the arena, held by the caller until the reply.
-    Stored(ObjectId, ArenaLoc),
+    Stored(RefWire, ArenaLoc),
 }
 
 /// An argument as its caller encoded it, before top-level refs are resolved (`Args::bytes`).
@@ -87,6 +87,10 @@ pub fn get_refs(r: &mut Reader<'_>) -> Result<Vec<RefWire>, DecodeError> {
     Ok(bytes.chunks_exact(RefWire::LEN).map(|c| RefWire::from_bytes(c).expect("chunks of the right length")).collect())
 }
 
+fn get_ref(r: &mut Reader<'_>) -> Result<RefWire, DecodeError> {
+    Ok(RefWire::from_bytes(r.take(RefWire::LEN)?).expect("as long as it is"))
+}
+
 /// Appends one raw slot to `Args::bytes`; `name` for a keyword argument.
 pub fn put_raw_slot(out: &mut Vec<u8>, name: Option<&str>, slot: &RawSlot<'_>) {
     let mut w = Writer(out);
@@ -112,7 +116,7 @@ pub fn put_args<'v>(
     w: &mut Writer<'_>,
     raw: &[u8],
     refs: &[RefWire],
-    mut dep: impl FnMut(u32) -> (ObjectId, &'v Value),
+    mut dep: impl FnMut(u32) -> (RefWire, &'v Value),
 ) -> Result<(), DecodeError> {
     let start = w.0.len();
     w.u32(0);
@@ -130,7 +134,7 @@ pub fn put_args<'v>(
                 w.bytes(r.bytes()?);
             }
             1 => {
-                let (id, value) = dep(r.u32()?);
+                let (object, value) = dep(r.u32()?);
                 inner.extend_from_slice(value.refs());
                 match value {
                     Value::Inline { bytes, .. } => {
@@ -139,7 +143,7 @@ pub fn put_args<'v>(
                     }
                     Value::Stored { loc, .. } => {
                         w.u8(1);
-                        w.raw(&id.to_bytes());
+                        w.raw(&object.to_bytes());
                         put_loc(w, loc);
                     }
                     Value::Error(_) => return Err(DecodeError::Tag { what: "dependency", tag: 2 }),
@@ -181,7 +185,7 @@ impl<'a> ArgsFrame<'a> {
                 name,
                 match tag {
                     0 => Slot::Value(r.bytes()?),
-                    1 => Slot::Stored(ObjectId::from_bytes(&r.array()?), get_loc(r)?),
+                    1 => Slot::Stored(get_ref(r)?, get_loc(r)?),
                     tag => return Err(DecodeError::Tag { what: "slot", tag }),
                 },
             ));

@@ -94,7 +94,7 @@ fn a_request_carries_values_and_resolved_dependencies_with_the_refs_of_both() {
     };
     let mut frame = Vec::new();
     head.encode(&mut Writer(&mut frame));
-    let deps = [(wire(1).id, &small), (wire(2).id, &stored)];
+    let deps = [(wire(1), &small), (wire(2), &stored)];
     lane::put_args(&mut Writer(&mut frame), &raw, &[wire(7)], |i| deps[i as usize]).unwrap();
 
     let request = Request::decode(&frame).unwrap();
@@ -102,7 +102,7 @@ fn a_request_carries_values_and_resolved_dependencies_with_the_refs_of_both() {
     assert!(request.retry_exceptions);
     assert_eq!(request.target, Target::Function(FunctionId([6; 16])));
     let slots =
-        [(None, Slot::Value(b"one")), (None, Slot::Value(b"dep")), (Some("key"), Slot::Stored(wire(2).id, loc(40)))];
+        [(None, Slot::Value(b"one")), (None, Slot::Value(b"dep")), (Some("key"), Slot::Stored(wire(2), loc(40)))];
     assert_eq!(request.args.slots, slots);
     assert_eq!(request.args.refs, [wire(7), wire(9)]);
 }
@@ -131,7 +131,7 @@ fn an_errors_value_is_no_argument() {
     let error = Value::Error(Arc::new(ErrorValue::new(ErrorKind::Task, "x")));
     let mut raw = Vec::new();
     lane::put_raw_slot(&mut raw, None, &RawSlot::Dep(0));
-    let put = lane::put_args(&mut Writer(&mut Vec::new()), &raw, &[], |_| (wire(1).id, &error));
+    let put = lane::put_args(&mut Writer(&mut Vec::new()), &raw, &[], |_| (wire(1), &error));
     assert!(put.is_err());
 }
 

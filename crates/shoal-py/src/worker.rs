@@ -375,8 +375,11 @@ fn arguments<'py>(py: Python<'py>, runtime: &Runtime, frame: &ArgsFrame<'_>) -> 
     for (name, slot) in &frame.slots {
         let value = match slot {
             Slot::Value(bytes) => decode_slice(py, bytes)?,
-            Slot::Stored(id, loc) => {
-                let pinned = runtime.pin(*id, *loc).map_err(|e| errors::exception(py, &e))?;
+            Slot::Stored(object, loc) => {
+                let pinned = runtime.pin(object.id, *loc).map_err(|e| {
+                    let error = py.detach(|| runtime.why_argument_lost(*object, e));
+                    errors::exception(py, &error)
+                })?;
                 decode(py, ValueBytes::Pinned(pinned), false)?
             }
         };

@@ -90,8 +90,8 @@ impl World {
     pub(crate) fn resolved(&self, pid: Pid, args: &Args) -> Vec<RefWire> {
         let mut refs = args.refs.clone();
         for index in 0..args.deps.len() as u32 {
-            let (id, value) = self.processes[pid].owner.dep_value(args, index);
-            assert!(!matches!(value, shoal_types::Value::Error(_)), "TASK-2: {id} is an error");
+            let (object, value) = self.processes[pid].owner.dep_value(args, index);
+            assert!(!matches!(value, shoal_types::Value::Error(_)), "TASK-2: {} is an error", object.id);
             refs.extend_from_slice(value.refs());
         }
         refs

@@ -158,6 +158,12 @@ impl Runtime {
         }
     }
 
+    /// The same for an argument of a call that runs here: `owner` owns it, or did.
+    pub fn why_argument_lost(&self, object: RefWire, error: ErrorValue) -> ErrorValue {
+        let error = self.why_lost(object.id, error);
+        self.lock().owner.owner_death(&object.owner.worker).unwrap_or(error)
+    }
+
     /// Pins an object of the arena.
     pub fn pin(&self, id: ObjectId, loc: ArenaLoc) -> Result<Pinned, ErrorValue> {
         self.store.pin(loc, id).map_err(|e| ErrorValue::new(ErrorKind::ObjectLost, format!("object {id}: {e}")))
