@@ -27,6 +27,7 @@ __all__ = [
     "get",
     "get_actor",
     "interrupt_wanted",
+    "is_of_call",
     "kill_actor",
     "kv_get",
     "kv_put",
@@ -38,6 +39,7 @@ __all__ = [
     "put",
     "ref_from_bytes",
     "run_worker",
+    "runs_loop",
     "session",
     "set_hooks",
     "set_title",
@@ -155,6 +157,8 @@ def wait(
     refs: Sequence[ObjectRef[Any]], num_returns: int, timeout: float | None, fetch_local: bool
 ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]: ...
 def cancel(ref: ObjectRef[Any], force: bool, recursive: bool) -> None: ...
+def runs_loop() -> None: ...
+def is_of_call(ref: ObjectRef[Any]) -> bool: ...
 def watch(ref: ObjectRef[Any], token: Any) -> None: ...
 def events() -> list[tuple[str, Any]] | None: ...
 

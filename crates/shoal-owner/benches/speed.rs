@@ -21,6 +21,7 @@ fn task(n: u64, deps: Vec<RefWire>, name: &Arc<str>) -> Event {
         max_retries: 3,
         retry_exceptions: false,
         depth: 0,
+        parent: None,
         args: Args { bytes: Vec::new(), deps, refs: Vec::new() },
     }))
 }
@@ -35,6 +36,7 @@ fn call(n: u64, name: &Arc<str>) -> Event {
         num_returns: 1,
         max_retries: 0,
         retry_exceptions: false,
+        parent: None,
         args: Args::default(),
     }))
 }

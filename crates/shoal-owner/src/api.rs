@@ -57,6 +57,9 @@ pub enum Event {
         /// Its children too.
         recursive: bool,
     },
+    /// A call that runs here and is cancelled with its children is interrupted now: also what it submitted since its
+    /// owner's word came is cancelled.
+    Interrupted(TaskId),
 
     // ---- execution of others' calls in this process
     /// A call from another process was taken; `refs` are lent by its caller until the reply (OWN-1).

@@ -6,6 +6,12 @@
 //! | pushed | it is withdrawn: `Cancelled` in any case once that is answered; if it was taken, its worker is told to interrupt it, or with `force` killed, and its late reply is balanced and ignored |
 //! | done | nothing |
 //! | not ours | its owner is asked |
+//!
+//! - CANCEL-4 a cancelled call's worker cancels what the call submitted, children of children included: each owner does
+//!   it for its own when `CancelTask` comes, and again when the call is interrupted. What the call submits after that,
+//!   to clean up, runs.
+//! - CANCEL-5 a worker is killed for a task that it has taken, and for nothing else: what waits behind in its lane is
+//!   withdrawn first; if any of that was taken, the task is over and the worker lives.
 use crate::{
     Order, Owner,
     calls::CallState,
@@ -29,6 +35,22 @@ impl Owner {
         }
     }
 
+    /// CANCEL-4, in the order of submission.
+    pub(crate) fn cancel_children(&mut self, parent: TaskId, out: &mut Vec<Order>) {
+        let tasks = self.tasks.iter().filter(|(_, t)| t.spec.parent == Some(parent)).map(|(id, _)| *id);
+        let calls = self.calls.iter().filter(|(_, c)| c.spec.parent == Some(parent)).map(|(id, _)| *id);
+        let mut children: Vec<TaskId> = tasks.chain(calls).collect();
+        children.sort_unstable();
+        let cancel = Cancel { force: false, recursive: true };
+        for child in children {
+            if self.tasks.contains_key(&child) {
+                self.cancel_task(child, cancel, out);
+            } else {
+                self.cancel_call(child, cancel, out);
+            }
+        }
+    }
+
     fn cancel_task(&mut self, id: TaskId, cancel: Cancel, out: &mut Vec<Order>) {
         let Some(task) = self.tasks.get_mut(&id) else { return };
         let key = task.spec.key;
@@ -42,13 +64,8 @@ impl Owner {
                 }
             }
             TaskState::Withdrawing(_) => task.cancel = Some(cancel),
-            TaskState::Abandoned(lease) => {
-                if let Some(lease) = self.keys.get_mut(&key).and_then(|k| k.lease(lease))
-                    && cancel.force
-                {
-                    out.push(Order::KillWorker(lease.worker.worker));
-                }
-            }
+            TaskState::Abandoned(lease) if cancel.force => self.kill_worker_of(id, key, lease, out),
+            TaskState::Abandoned(_) => {}
         }
     }
 
@@ -89,6 +106,10 @@ impl Owner {
     fn task_withdrawn(&mut self, now: u64, id: TaskId, lease: LeaseId, done: bool, out: &mut Vec<Order>) {
         let Some(task) = self.tasks.get_mut(&id) else { return };
         let (key, cancel) = (task.spec.key, task.cancel);
+        if let Some(lease) = self.keys.get_mut(&key).and_then(|k| k.lease(lease)).filter(|_| !done) {
+            // Its worker took this one: who it was to be killed for is over.
+            lease.kill_for = None;
+        }
         match (done, cancel) {
             (false, None) => task.state = TaskState::Pushed(lease),
             (false, Some(cancel)) => self.abandon_task(id, lease, cancel, out),
@@ -96,11 +117,13 @@ impl Owner {
                 task.state = TaskState::Queued;
                 self.detach(now, key, lease, &id, false, out);
                 self.enqueue(id);
+                self.kill_when_alone(key, lease, out);
             }
             (true, Some(_)) => {
                 task.state = TaskState::Waiting(0);
                 self.detach(now, key, lease, &id, false, out);
                 self.fail_task(id, cancelled(), out);
+                self.kill_when_alone(key, lease, out);
             }
         }
     }
@@ -109,20 +132,34 @@ impl Owner {
     fn abandon_task(&mut self, id: TaskId, lease: LeaseId, cancel: Cancel, out: &mut Vec<Order>) {
         let Some(task) = self.tasks.get_mut(&id) else { return };
         task.state = TaskState::Abandoned(lease);
-        let n = task.spec.num_returns;
-        let lease = self.keys.get_mut(&task.spec.key).and_then(|k| k.lease(lease));
-        let worker = lease.map(|l| {
+        let (n, key) = (task.spec.num_returns, task.spec.key);
+        let worker = self.keys.get_mut(&key).and_then(|k| k.lease(lease)).map(|l| {
             l.stalled = true;
             l.worker
         });
         self.fail_returns(id, n, &cancelled(), out);
-        match worker {
-            Some(worker) if cancel.force => out.push(Order::KillWorker(worker.worker)),
-            Some(worker) => {
-                let msg = PeerMsg::CancelTask { task: id, recursive: cancel.recursive };
-                self.objects.send(worker, msg, out);
-            }
-            None => {}
+        if cancel.force {
+            self.kill_worker_of(id, key, lease, out);
+        } else if let Some(worker) = worker {
+            let msg = PeerMsg::CancelTask { task: id, recursive: cancel.recursive };
+            self.objects.send(worker, msg, out);
+        }
+    }
+
+    /// CANCEL-5.
+    fn kill_worker_of(&mut self, id: TaskId, key: u32, lease_id: LeaseId, out: &mut Vec<Order>) {
+        let Some(lease) = self.keys.get_mut(&key).and_then(|k| k.lease(lease_id)) else { return };
+        lease.kill_for = Some(id);
+        self.withdraw(key, lease_id, 0, out);
+        self.kill_when_alone(key, lease_id, out);
+    }
+
+    fn kill_when_alone(&mut self, key: u32, lease: LeaseId, out: &mut Vec<Order>) {
+        let Some(lease) = self.keys.get_mut(&key).and_then(|k| k.lease(lease)) else { return };
+        if let ([(only, _)], Some(task)) = (lease.in_flight.make_contiguous(), lease.kill_for)
+            && *only == task
+        {
+            out.push(Order::KillWorker(lease.worker.worker));
         }
     }
 

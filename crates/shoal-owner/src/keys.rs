@@ -40,6 +40,8 @@ pub(crate) struct Lease {
     pub recalled: bool,
     /// Somebody else waits for it: it isn't kept without work.
     pub wanted: bool,
+    /// The worker is to be killed for this cancelled task, once nothing else is in flight on it.
+    pub kill_for: Option<TaskId>,
 }
 
 impl Lease {

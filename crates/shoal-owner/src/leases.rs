@@ -43,6 +43,7 @@ impl Owner {
             stalled: false,
             recalled: false,
             wanted: false,
+            kill_for: None,
         });
         self.deadline = self.deadline.min(now + crate::keys::IDLE_MICROS);
         self.lease_keys.insert(lease, key_id);
@@ -78,7 +79,7 @@ impl Owner {
     }
 
     /// Asks back all that is in flight on a lease but the first `keep`, the newest first.
-    fn withdraw(&mut self, key_id: u32, lease_id: LeaseId, keep: usize, out: &mut Vec<Order>) {
+    pub(crate) fn withdraw(&mut self, key_id: u32, lease_id: LeaseId, keep: usize, out: &mut Vec<Order>) {
         let Some(lease) = self.keys.get_mut(&key_id).and_then(|k| k.lease(lease_id)) else { return };
         for (id, _) in lease.in_flight.iter().skip(keep).rev() {
             let Some(task) = self.tasks.get_mut(id) else { continue };
@@ -122,6 +123,7 @@ impl Owner {
         let Some(lease) = key.lease(lease_id) else { return };
         let removed = lease.remove(task);
         debug_assert!(removed, "TASK-1: {task} is not on its lease");
+        lease.kill_for.take_if(|t| t == task);
         let idle = lease.in_flight.is_empty();
         if progress || idle {
             (lease.stalled, lease.since) = (false, now);

@@ -110,6 +110,7 @@ impl Owner {
             Event::ValuePut { id, value } => self.on_value_put(id, value),
             Event::Wanted(ids) => ids.into_iter().for_each(|id| self.on_wanted(id, orders)),
             Event::Cancelled { id, force, recursive } => self.on_cancelled(id, Cancel { force, recursive }, orders),
+            Event::Interrupted(task) => self.cancel_children(task, orders),
             Event::CallTaken { task, refs } => self.on_call_taken(task, refs),
             Event::CallDone { task, caller, refs } => self.on_call_done(task, caller, &refs, orders),
             Event::Replied { task, attempt, retryable, micros, kept, values, worker } => {
@@ -246,8 +247,12 @@ impl Owner {
             PeerMsg::CancelObject { id, force, recursive } => {
                 self.on_cancelled(id, Cancel { force, recursive }, orders);
             }
-            // The worker's own affair; it comes by here only to be counted.
-            PeerMsg::CancelTask { .. } => {}
+            // The interrupt is the worker's own affair.
+            PeerMsg::CancelTask { task, recursive } => {
+                if recursive {
+                    self.cancel_children(task, orders);
+                }
+            }
         }
     }
 }

@@ -71,6 +71,11 @@ impl Owner {
         self.calls.get(id).map(|c| &*c.spec)
     }
 
+    /// Whether an actor's method makes this object and is not over.
+    pub fn is_of_call(&self, id: &ObjectId) -> bool {
+        self.calls.contains_key(&id.task)
+    }
+
     /// Dependency `index` of a task or call that was ordered to be pushed: it has a value and that is no error.
     ///
     /// # Panics

@@ -118,6 +118,7 @@ impl ActorRef {
             num_returns,
             max_retries,
             retry_exceptions,
+            parent: crate::current::ancestry(py)?.1,
             args,
         };
         let called = runtime.call(spec, self.wire.unordered, self.wire.max_pending_calls);
@@ -235,7 +236,7 @@ fn actor_spec(
         args,
         meta: field(spec, "meta")?,
         max_pending_calls: field(spec, "max_pending_calls")?,
-        depth: crate::current::child_depth(),
+        depth: crate::current::ancestry(spec.py())?.0,
     })
 }
 

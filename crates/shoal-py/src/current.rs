@@ -2,12 +2,14 @@
 //!
 //! - CUR-1 `RUNNING` is the task that the main thread has taken; the I/O thread reads it to know whom to interrupt.
 //! - CUR-2 an interrupt is wanted for one task; the signal's handler raises only while that one runs.
+use crate::hooks::{call, hooks};
+use crate::worker::Call;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use shoal_proto::control::ToNode;
 use shoal_types::{ActorId, TaskId};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 /// A task or call as its thread knows it.
@@ -22,6 +24,7 @@ pub(crate) struct Current {
 
 thread_local! {
     static CURRENT: RefCell<Vec<Current>> = const { RefCell::new(Vec::new()) };
+    static LOOP: Cell<bool> = const { Cell::new(false) };
 }
 
 static RUNNING: Mutex<Option<TaskId>> = Mutex::new(None);
@@ -34,11 +37,15 @@ struct Blocked {
     told: bool,
     /// Of what such a call's own threads call.
     child_depth: u32,
+    /// The task that such threads belong to; an actor's threads may outlive any call.
+    task: Option<TaskId>,
 }
 
-static BLOCKED: Mutex<Blocked> = Mutex::new(Blocked { running: 0, waiting: 0, told: false, child_depth: 0 });
+static BLOCKED: Mutex<Blocked> = Mutex::new(Blocked::NOTHING);
 
 impl Blocked {
+    const NOTHING: Self = Self { running: 0, waiting: 0, told: false, child_depth: 0, task: None };
+
     /// Tells the daemon when "all that run here wait" has changed. Threads that the user's code has started count as
     /// if they were what runs: it may sit in `join` until they are done.
     fn tell(&mut self) {
@@ -57,6 +64,7 @@ impl Blocked {
 pub(crate) fn enter(current: Current) {
     let mut blocked = BLOCKED.lock();
     blocked.child_depth = current.depth + 1;
+    blocked.task = current.actor.is_none().then_some(current.task);
     blocked.running += 1;
     blocked.tell();
     CURRENT.with_borrow_mut(|stack| stack.push(current));
@@ -67,6 +75,7 @@ pub(crate) fn leave() {
     CURRENT.with_borrow_mut(Vec::pop);
     let mut blocked = BLOCKED.lock();
     blocked.running = blocked.running.saturating_sub(1);
+    blocked.task = None;
     blocked.tell();
 }
 
@@ -88,21 +97,39 @@ pub(crate) fn want_interrupt(task: TaskId) -> bool {
     hit
 }
 
-/// Nesting depth of what this thread runs, plus one; 0 in a driver.
-pub(crate) fn child_depth() -> u32 {
-    let own = CURRENT.with_borrow(|stack| stack.last().map(|c| c.depth + 1));
-    own.unwrap_or_else(|| BLOCKED.lock().child_depth)
+/// Nesting depth and parent of what this thread submits; 0 and none in a driver.
+pub(crate) fn ancestry(py: Python<'_>) -> PyResult<(u32, Option<TaskId>)> {
+    if let Some(own) = CURRENT.with_borrow(|stack| stack.last().map(|c| (c.depth + 1, Some(c.task)))) {
+        return Ok(own);
+    }
+    if LOOP.get() {
+        // A task that a call's coroutine has started: its context knows the call.
+        let found = call(py, &hooks(py)?.coroutine_call, ())?;
+        if let Ok(found) = found.cast::<Call>() {
+            return Ok(found.get().ancestry());
+        }
+    }
+    let blocked = BLOCKED.lock();
+    Ok((blocked.child_depth, blocked.task))
 }
 
-/// In a worker's signal handler: whether the running task is the one to interrupt. Answers yes once.
+/// This thread runs the event loop of an async actor.
+#[pyfunction]
+pub(crate) fn runs_loop() {
+    LOOP.set(true);
+}
+
+/// In a worker's signal handler: whether the running task is the one to interrupt. Answers yes once a signal.
 #[pyfunction]
 pub(crate) fn interrupt_wanted() -> bool {
-    let running = *RUNNING.lock();
-    let mut wanted = WANTED.lock();
-    running.is_some() && *wanted == running && {
-        *wanted = None;
-        true
+    let Some(running) = *RUNNING.lock() else { return false };
+    if WANTED.lock().take_if(|task| *task == running).is_none() {
+        return false;
     }
+    if let Some(runtime) = crate::session::try_runtime() {
+        runtime.interrupting(running);
+    }
+    true
 }
 
 /// The task or call that this thread runs; None in a driver.
@@ -153,7 +180,7 @@ pub(crate) fn forked() {
         // SAFETY: as above.
         unsafe { BLOCKED.force_unlock() };
     }
-    *BLOCKED.lock() = Blocked { running: 0, waiting: 0, told: false, child_depth: 0 };
+    *BLOCKED.lock() = Blocked::NOTHING;
 }
 
 /// The actor whose method this thread runs.

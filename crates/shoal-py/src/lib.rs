@@ -29,13 +29,13 @@ mod core_module {
     #[pymodule_export]
     use crate::buffers::BufferView;
     #[pymodule_export]
-    use crate::current::{current, interrupt_wanted};
+    use crate::current::{current, interrupt_wanted, runs_loop};
     #[pymodule_export]
     use crate::events::{events, watch};
     #[pymodule_export]
     use crate::hooks::set_hooks;
     #[pymodule_export]
-    use crate::objects::{cancel, get, put, wait};
+    use crate::objects::{cancel, get, is_of_call, put, wait};
     #[pymodule_export]
     use crate::query::{kv_get, kv_put, named_actors, nodes, status, stop_instance};
     #[pymodule_export]

@@ -2,6 +2,7 @@
 use crate::codec::{decode, encode};
 use crate::current::Blocking;
 use crate::errors;
+use crate::hooks::{call, hooks};
 use crate::refs::ObjectRef;
 use crate::session::runtime;
 use pyo3::exceptions::PyTypeError;
@@ -145,7 +146,10 @@ fn sleep(py: Python<'_>, runtime: &Runtime, waiter: &Arc<Waiter>, timeout: Optio
         match py.detach(|| runtime.wait(waiter, deadline)) {
             Waited::Done => return Ok(true),
             Waited::Timeout => return Ok(false),
-            Waited::Interrupted => py.check_signals()?,
+            Waited::Interrupted => {
+                py.check_signals()?;
+                call(py, &hooks(py)?.raise_pending, ())?;
+            }
         }
     }
 }
@@ -176,6 +180,13 @@ pub(crate) fn wait<'py>(
         list.append(item?)?;
     }
     (ready, rest).into_pyobject(py)
+}
+
+/// Whether an actor's method, called by this process and not over, makes this object.
+#[pyfunction]
+pub(crate) fn is_of_call(py: Python<'_>, r#ref: &Bound<'_, ObjectRef>) -> PyResult<bool> {
+    let id = r#ref.get().id(py)?;
+    Ok(runtime(py)?.is_of_call(&id))
 }
 
 /// Cancels the task that makes this object.

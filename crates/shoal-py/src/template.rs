@@ -1,6 +1,6 @@
 //! `Template`: a remote function ready to be called; and the arguments of any call.
 use crate::codec::encode;
-use crate::current::child_depth;
+use crate::current::ancestry;
 use crate::errors;
 use crate::refs::ObjectRef;
 use crate::session::{epoch, runtime, runtime_of};
@@ -73,6 +73,7 @@ impl Template {
         let runtime = runtime_of(py, self.epoch, "remote function's template")?;
         let (args, _held) = encode_args(py, &runtime, args, kwargs, &self.name)?;
         let id = runtime.next_task();
+        let (depth, parent) = ancestry(py)?;
         let spec = TaskSpec {
             id,
             function: self.function,
@@ -81,7 +82,8 @@ impl Template {
             num_returns: self.num_returns,
             max_retries: self.max_retries,
             retry_exceptions: self.retry_exceptions,
-            depth: child_depth(),
+            depth,
+            parent,
             args,
         };
         runtime.submit(spec).map_err(|e| errors::exception(py, &e))?;

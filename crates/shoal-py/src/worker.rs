@@ -207,7 +207,6 @@ impl Worker {
         let decoded = arguments(py, &runtime, args);
         let result = match (&actor.instance, decoded) {
             (_, Err(error)) => Err(error),
-            (None, Ok(_)) if runtime.is_cancelled(&ticket.task) => Err(PyKeyboardInterrupt::new_err(())),
             (Some(instance), Ok((args, kwargs))) => {
                 let target = instance.bind(py).getattr(PyString::new(py, method));
                 target
@@ -215,13 +214,15 @@ impl Worker {
             }
             (None, Ok((args, kwargs))) => {
                 let kwargs = kwargs.unwrap_or_else(|| PyDict::new(py));
-                runtime.count_running(true);
+                // From here on a cancel finds the call, or the call finds the cancel where it is queued (CANCEL-1).
+                runtime.runs_beside(ticket.task, true);
                 let handle = Bound::new(
                     py,
                     Call {
                         ticket: Mutex::new(Some(ticket.clone())),
                         name: Arc::clone(&ticket.name),
                         task: ticket.task,
+                        depth: ticket.depth,
                         actor: id,
                     },
                 )?;
@@ -230,7 +231,7 @@ impl Worker {
                 match sent {
                     Ok(_) => return Ok(()),
                     Err(error) if handle.get().ticket.lock().take().is_some() => {
-                        runtime.count_running(false);
+                        runtime.runs_beside(ticket.task, false);
                         Err(error)
                     }
                     Err(_) => return Ok(()),
@@ -470,6 +471,7 @@ pub(crate) struct Call {
     ticket: Mutex<Option<Ticket>>,
     name: Arc<str>,
     task: TaskId,
+    depth: u32,
     actor: ActorId,
 }
 
@@ -510,12 +512,17 @@ impl Call {
 }
 
 impl Call {
+    /// Depth and parent of what it submits.
+    pub(crate) fn ancestry(&self) -> (u32, Option<TaskId>) {
+        (self.depth + 1, Some(self.task))
+    }
+
     fn answer(&self, py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) -> PyResult<()> {
         let Some(ticket) = self.ticket.lock().take() else { return Ok(()) };
         let runtime = runtime(py)?;
         let cancelled = runtime.is_cancelled(&ticket.task);
         answer(py, &runtime, &ticket, result, None, cancelled);
-        runtime.count_running(false);
+        runtime.runs_beside(ticket.task, false);
         Ok(())
     }
 }

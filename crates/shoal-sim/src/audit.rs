@@ -16,6 +16,10 @@ pub(crate) struct Audit {
     order: BTreeMap<(ActorId, u32, Pid), TaskId>,
     /// Objects that a killed process had to do with.
     tainted: BTreeSet<ObjectId>,
+    /// Who was submitted by which call.
+    children: BTreeMap<TaskId, Vec<TaskId>>,
+    /// Cancelled with the call that submitted them.
+    cancelled: BTreeSet<TaskId>,
     deaths: usize,
     pub replied: usize,
 }
@@ -25,7 +29,8 @@ impl Audit {
         (self.runs.values().map(|(_, n)| *n as usize).sum(), self.replied, self.deaths)
     }
 
-    pub fn submitted(&mut self, id: TaskId, max_retries: i32) {
+    pub fn submitted(&mut self, id: TaskId, max_retries: i32, parent: Option<TaskId>) {
+        self.children.entry(parent.unwrap_or_default()).or_default().push(id);
         assert!(max_retries >= 0, "the simulator bounds retries");
         self.runs.insert(id, (i64::from(max_retries) + 1, 0));
     }
@@ -34,6 +39,13 @@ impl Audit {
         let (may, runs) = self.runs.get_mut(&id).expect("only submitted tasks run");
         *runs += 1;
         assert!(*runs <= *may, "TASK-4: {id} began {runs} times and may {may}");
+        assert!(!self.cancelled.contains(&id), "CANCEL-4: {id} began after it was cancelled with its parent");
+    }
+
+    /// The process that runs `parent` hears that it is cancelled with its children, or interrupts it.
+    pub fn children_cancelled(&mut self, pid: Pid, parent: TaskId) {
+        let own = |id: &&TaskId| owner_of(&ObjectId::new(**id, 0)) == pid;
+        self.cancelled.extend(self.children.get(&parent).into_iter().flatten().filter(own));
     }
 
     /// CALL-1: ids of one process rise with submission.

@@ -197,7 +197,8 @@ impl World {
         self.processes[worker].role = Role::Actor(id);
         let task: TaskId = actor.handle.task;
         let (caller, constructs) = (creator, Some(life));
-        let running = Running { caller, task, attempt: 0, num_returns: 0, retry_exceptions: false, args, constructs };
+        let (attempt, num_returns, retry_exceptions, cancelled) = (0, 0, false, false);
+        let running = Running { caller, task, attempt, num_returns, retry_exceptions, args, constructs, cancelled };
         self.begin(worker, running);
         true
     }

@@ -4,7 +4,7 @@ use crate::{
     world::World,
 };
 use shoal_owner::Event;
-use shoal_types::{ArenaLoc, ErrorKind, ErrorValue, ObjectId, RefWire, Value};
+use shoal_types::{ArenaLoc, ErrorKind, ErrorValue, ObjectId, RefWire, TaskId, Value};
 use std::sync::Arc;
 
 impl World {
@@ -58,6 +58,7 @@ impl World {
             retry_exceptions: request.retry_exceptions,
             args: request.refs.clone(),
             constructs: None,
+            cancelled: false,
         };
         self.begin(worker, running);
     }
@@ -78,7 +79,24 @@ impl World {
         }
     }
 
+    /// The owner of a call that runs here cancels it.
+    pub(crate) fn cancel_heard(&mut self, pid: Pid, task: TaskId, recursive: bool) {
+        if !recursive {
+            return;
+        }
+        self.audit.children_cancelled(pid, task);
+        if let Some(running) = self.processes[pid].running.iter_mut().find(|r| r.task == task) {
+            running.cancelled = true;
+        }
+    }
+
     fn end(&mut self, pid: Pid, at: usize) {
+        let running = &self.processes[pid].running[at];
+        if running.cancelled && self.choices.one_in(2) {
+            let task = running.task;
+            self.audit.children_cancelled(pid, task);
+            self.feed(pid, Event::Interrupted(task));
+        }
         let mut running = self.processes[pid].running.remove(at);
         // Some arguments are kept by the user's code: in a global, or in the actor.
         while self.choices.one_in(3)

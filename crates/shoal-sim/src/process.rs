@@ -49,6 +49,8 @@ pub(crate) struct Running {
     pub args: Vec<RefWire>,
     /// It is a constructor: of which life.
     pub constructs: Option<(ActorId, u32)>,
+    /// It was cancelled with its children.
+    pub cancelled: bool,
 }
 
 pub(crate) struct Process {

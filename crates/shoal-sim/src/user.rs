@@ -4,7 +4,7 @@ use crate::{
     world::World,
 };
 use shoal_owner::Event;
-use shoal_types::{ActorId, Args, CallSpec, FunctionId, ObjectId, RefWire, TaskSpec};
+use shoal_types::{ActorId, Args, CallSpec, FunctionId, ObjectId, RefWire, TaskId, TaskSpec};
 
 const MAX_ACTORS: usize = 4;
 
@@ -50,6 +50,12 @@ impl World {
         self.processes[pid].vars.push(RefWire { id, owner: address(pid) });
     }
 
+    /// Which of the calls that run here submits something; none, too.
+    fn parent(&mut self, pid: Pid) -> Option<TaskId> {
+        let running: Vec<TaskId> = self.processes[pid].running.iter().map(|r| r.task).collect();
+        self.choices.pick(&running).filter(|_| !self.choices.one_in(4))
+    }
+
     fn submit(&mut self, pid: Pid) {
         let args = self.args(pid);
         let spec = TaskSpec {
@@ -61,9 +67,10 @@ impl World {
             max_retries: self.choices.below(3) as i32,
             retry_exceptions: self.choices.one_in(4),
             depth: 0,
+            parent: self.parent(pid),
             args,
         };
-        self.audit.submitted(spec.id, spec.max_retries);
+        self.audit.submitted(spec.id, spec.max_retries, spec.parent);
         let returns: Vec<ObjectId> = spec.returns().collect();
         self.feed(pid, Event::TaskSubmitted(Box::new(spec)));
         self.processes[pid].vars.extend(returns.iter().map(|id| RefWire { id: *id, owner: address(pid) }));
@@ -104,7 +111,8 @@ impl World {
     fn cancel_one(&mut self, pid: Pid) {
         let Some(r) = self.choices.pick(&self.processes[pid].vars) else { return };
         let force = self.options.kills && self.choices.one_in(4);
-        self.feed(pid, Event::Cancelled { id: r.id, force, recursive: true });
+        let recursive = !self.choices.one_in(4);
+        self.feed(pid, Event::Cancelled { id: r.id, force, recursive });
     }
 
     fn create_actor(&mut self, pid: Pid) {
@@ -132,9 +140,10 @@ impl World {
             num_returns: 1,
             max_retries: self.choices.below(3) as i32,
             retry_exceptions: false,
+            parent: self.parent(pid),
             args,
         };
-        self.audit.submitted(spec.id, spec.max_retries);
+        self.audit.submitted(spec.id, spec.max_retries, spec.parent);
         let id = ObjectId::new(spec.id, 0);
         self.feed(pid, Event::ActorKnown { actor, unordered });
         self.feed(pid, Event::CallSubmitted(Box::new(spec)));

@@ -221,6 +221,9 @@ impl World {
                 if self.delivered.len() > REMEMBERED {
                     self.delivered.pop_front();
                 }
+                if let PeerMsg::CancelTask { task, recursive } = msg {
+                    self.cancel_heard(to, task, recursive);
+                }
                 self.feed(to, Event::Peer { from: address(from), seq, msg });
             }
             Some(Relayed::Lost { intended }) => self.lost(from, to, intended),

@@ -44,6 +44,8 @@ pub struct TaskSpec {
     pub retry_exceptions: bool,
     /// Nesting depth: a driver's tasks have 0, theirs 1.
     pub depth: u32,
+    /// The task or call that submitted it, whose recursive cancel takes it along; `None` in a driver.
+    pub parent: Option<TaskId>,
     /// What it is called with.
     pub args: Args,
 }
@@ -67,6 +69,8 @@ pub struct CallSpec {
     pub max_retries: i32,
     /// Whether an exception of the user's may be retried too.
     pub retry_exceptions: bool,
+    /// The task or call that submitted it, whose recursive cancel takes it along; `None` in a driver.
+    pub parent: Option<TaskId>,
     /// What it is called with.
     pub args: Args,
 }

@@ -66,6 +66,11 @@ impl Runtime {
         state.dead.clone().map_or(Ok(()), Err)
     }
 
+    /// Whether an actor's method makes this object and is not over.
+    pub fn is_of_call(&self, id: &ObjectId) -> bool {
+        self.lock().owner.is_of_call(id)
+    }
+
     /// Cancels the task that makes this object.
     pub fn cancel(&self, id: ObjectId, force: bool, recursive: bool) {
         let mut state = self.lock();

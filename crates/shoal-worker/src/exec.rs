@@ -4,6 +4,7 @@
 //! - EXEC-2 the reply of a call is in its ring (or its backlog) before anything that this process tells about the refs
 //!   that it let go of.
 //! - EXEC-3 replies that carry refs are pushed under the state lock: the order of their `CallDone` events is theirs.
+use crate::cancels::{Cancels, OnCancel};
 use crate::dead::Place;
 use crate::lanes::{Peer, Waiting, fits};
 use crate::runtime::Runtime;
@@ -17,7 +18,7 @@ use shoal_types::{ActorId, ActorSpec, Address, ErrorValue, FunctionId, LaneId, R
 use shoal_wait::Waiter;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 /// A call in hand.
 pub struct CallFrame {
@@ -87,9 +88,6 @@ struct Table {
     stopped: bool,
 }
 
-/// What to do, on the I/O thread, when a call is cancelled.
-pub type OnCancel = Box<dyn Fn(TaskId) + Send>;
-
 /// The executor's part of the runtime.
 #[derive(Default)]
 pub(crate) struct Executor {
@@ -99,9 +97,7 @@ pub(crate) struct Executor {
     hint: Mutex<Option<LaneStatus>>,
     idle: AtomicBool,
     lingering: AtomicBool,
-    busy_calls: AtomicU32,
-    cancelled: Mutex<Vec<(TaskId, bool)>>,
-    on_cancel: Mutex<Option<OnCancel>>,
+    pub(crate) cancels: Cancels,
 }
 
 impl Executor {
@@ -192,7 +188,7 @@ impl Executor {
 
     /// The daemon has no use for this worker: it goes unless it works or holds what others need.
     pub(crate) fn retire(&self, runtime: &Runtime) {
-        let idle = self.idle.load(SeqCst) && self.busy_calls.load(SeqCst) == 0;
+        let idle = self.idle.load(SeqCst) && self.cancels.none_beside();
         let goes = idle && !runtime.lock().owner.holds_for_others();
         runtime.tell_node(&ToNode::Retiring(goes));
         if goes {
@@ -200,11 +196,11 @@ impl Executor {
         }
     }
 
-    pub(crate) fn cancel(&self, task: TaskId, recursive: bool) {
-        self.cancelled.lock().push((task, recursive));
-        if let Some(f) = &*self.on_cancel.lock() {
-            f(task);
-        }
+    /// The owner of a call that was taken here cancels it.
+    pub(crate) fn cancel(&self, task: TaskId, children: bool) {
+        // Read first: a call that is taken after this has no cancel yet.
+        let idle = self.idle.load(SeqCst);
+        self.cancels.cancel(task, children, idle);
     }
 
     /// Sends replies that waited for room.
@@ -343,6 +339,7 @@ impl Runtime {
     }
 
     fn work_at_hand(&self, bytes: &mut Vec<u8>) -> Option<Work> {
+        self.executor.cancels.own_thread_is_free();
         loop {
             let mut table = self.executor.table.lock();
             if table.stopped {
@@ -380,12 +377,8 @@ impl Runtime {
     }
 
     /// A call of an actor that runs beside others began or ended here.
-    pub fn count_running(&self, more: bool) {
-        if more {
-            self.executor.busy_calls.fetch_add(1, SeqCst);
-        } else {
-            self.executor.busy_calls.fetch_sub(1, SeqCst);
-        }
+    pub fn runs_beside(&self, task: TaskId, runs: bool) {
+        self.executor.cancels.set_beside(task, runs);
     }
 
     /// Answers a call. Replies with refs leave in the order in which the core heard of them (EXEC-3).
@@ -401,10 +394,7 @@ impl Runtime {
         } else {
             self.push_reply(answer, Vec::new());
         }
-        let mut cancelled = self.executor.cancelled.lock();
-        if !cancelled.is_empty() {
-            cancelled.retain(|(t, _)| *t != task);
-        }
+        self.executor.cancels.forget(&task);
     }
 
     fn push_reply(&self, answer: Answer, kept: Vec<RefWire>) {
@@ -428,12 +418,20 @@ impl Runtime {
 
     /// Whether this task was cancelled by its owner.
     pub fn is_cancelled(&self, task: &TaskId) -> bool {
-        self.executor.cancelled.lock().iter().any(|(t, _)| t == task)
+        self.executor.cancels.holds(task)
     }
 
-    /// Sets what to do, on the I/O thread, when a call that may run here is cancelled.
+    /// A cancelled call is interrupted now: what it submitted since the cancel came goes, too.
+    pub fn interrupting(&self, task: TaskId) {
+        if self.executor.cancels.take_children(&task) {
+            let mut state = self.lock();
+            self.feed(&mut state, Event::Interrupted(task));
+        }
+    }
+
+    /// Sets what to do, on the I/O thread, to interrupt a cancelled call: at once, and again while it goes on.
     pub fn on_cancel(&self, f: OnCancel) {
-        *self.executor.on_cancel.lock() = Some(f);
+        self.executor.cancels.set_interrupt(f);
     }
 
     /// The actor of this process is up, or its constructor raised.

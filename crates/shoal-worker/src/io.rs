@@ -57,11 +57,14 @@ struct Io<'a> {
     idle_looks: u32,
     bye: Option<Instant>,
     full_since: Option<Instant>,
+    /// How long until a cancelled call that goes on is interrupted again.
+    interrupt: Option<Duration>,
 }
 
 impl<'a> Io<'a> {
     fn new(runtime: &'a Runtime) -> Self {
-        Self { runtime, look: FIRST_LOOK, quiet_since: Instant::now(), idle_looks: 0, bye: None, full_since: None }
+        let quiet_since = Instant::now();
+        Self { runtime, look: FIRST_LOOK, quiet_since, idle_looks: 0, bye: None, full_since: None, interrupt: None }
     }
 
     fn run(&mut self) {
@@ -128,7 +131,7 @@ impl<'a> Io<'a> {
             .map(|at| Duration::from_micros(at.saturating_sub(runtime.now()).max(50)));
         let look = runtime.active.load(SeqCst).then_some(self.look);
         let full = runtime.arena_full.load(SeqCst).then_some(FULL);
-        [deadline, look, full].into_iter().flatten().min()
+        [deadline, look, full, self.interrupt].into_iter().flatten().min()
     }
 
     fn read_control(&self) -> bool {
@@ -185,6 +188,7 @@ impl<'a> Io<'a> {
             self.full_since = None;
             runtime.send_starved();
         }
+        self.interrupt = runtime.executor.cancels.interrupt_due();
         if runtime.store.take_sweep_hint() {
             runtime.tell_node(&shoal_proto::control::ToNode::Unpinned);
         }

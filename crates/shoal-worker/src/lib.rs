@@ -14,6 +14,7 @@
 #![deny(missing_docs)]
 
 mod calls;
+mod cancels;
 mod control;
 mod dead;
 mod exec;
@@ -26,7 +27,8 @@ mod state;
 mod trace;
 mod wait;
 
-pub use exec::{Answer, CallFrame, OnCancel, Work};
+pub use cancels::OnCancel;
+pub use exec::{Answer, CallFrame, Work};
 pub use objects::{Full, INLINE_LIMIT, ValueBytes};
 pub use runtime::{Fatal, Greeting, Notices, Runtime};
 pub use shoal_store::copy_into;

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
+from shoal.core import _ffi
 from shoal.core.actor_meta import ActorMeta
 from shoal.core.actor_runtime import ends_actor, start_thread
 from shoal.core.actor_threads import answer_failure, cancelled
@@ -79,6 +80,7 @@ class AsyncExecutor:
         self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self._loop)
         LIVE.async_thread = threading.get_ident()
+        _ffi.runs_loop()
         self._loop.call_soon(up.set)
         while True:
             try:
@@ -125,6 +127,10 @@ class AsyncExecutor:
         self._woken = False
         while self._arrived:
             name, *work = self._arrived.popleft()
+            if work[0].cancelled:
+                # The cancel may have come before the call was here.
+                work[0].failed(cancelled())
+                continue
             group = self._groups.get(name, self._groups[""])
             group.queue.append((work[0], work[1], work[2], work[3]))
             self._fill(group)
@@ -160,14 +166,15 @@ class AsyncExecutor:
                 self._loop.call_soon(self._fill, group)
 
     def cancel(self, task_id: bytes) -> bool:
-        """Withdraws a queued call or cancels the task of a running one, from any thread."""
+        """Withdraws a queued call or cancels the task of a running one, once; from any thread."""
         self._loop.call_soon_threadsafe(self._cancel, task_id)
         return True
 
     def _cancel(self, task_id: bytes) -> None:
         task = self._tasks.get(task_id)
         if task is not None:
-            task.cancel()
+            if not task.cancelling():
+                task.cancel()
             return
         for group in self._groups.values():
             for work in group.queue:

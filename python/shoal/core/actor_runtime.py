@@ -83,6 +83,26 @@ def incarnation() -> int:
     return _INCARNATION
 
 
+def coroutine_call() -> Any | None:
+    """The call that the running coroutine of an async actor belongs to."""
+    from shoal.core.actor_async import CURRENT_CALL
+
+    return CURRENT_CALL.get(None)
+
+
+def raise_if_cancelled() -> None:
+    """Ends a cancelled call of an async actor that blocks its event loop.
+
+    Raises:
+        CancelledError: The call that runs was cancelled.
+    """
+    from asyncio import CancelledError
+
+    call = coroutine_call()
+    if call is not None and call.cancelled:
+        raise CancelledError
+
+
 def in_actor() -> bool:
     """Whether this process is an actor, or is becoming one."""
     return (_ACTOR is not None or _STARTING) and LIVE.in_worker

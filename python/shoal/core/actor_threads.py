@@ -29,15 +29,23 @@ class _Pool:
 
     def add(self, work: Work) -> None:
         with self.lock:
-            self.queue.append(work)
-            if self.idle >= len(self.queue):
-                self.wake.notify()
-                return
-            if self.threads >= self.limit:
-                return
+            # A cancel that came before found nothing here; one that comes after this finds the call.
+            late = work[0].cancelled
+            number = 0 if late else self._queue(work)
+        if late:
+            work[0].failed(cancelled())
+        elif number:
+            start_thread(self._serve, f"shoal-{self.name or 'actor'}-{number}")
+
+    def _queue(self, work: Work) -> int:
+        """The number of the thread that is to be started for it, 0 for none. Under the lock."""
+        self.queue.append(work)
+        if self.idle >= len(self.queue):
+            self.wake.notify()
+        elif self.threads < self.limit:
             self.threads += 1
-            number = self.threads
-        start_thread(self._serve, f"shoal-{self.name or 'actor'}-{number}")
+            return self.threads
+        return 0
 
     def _serve(self) -> None:
         while True:

@@ -141,9 +141,9 @@ class RuntimeContext:
 def _current() -> dict[str, Any]:
     """The task or call that runs here: that of the coroutine, in an async actor."""
     if LIVE.async_thread:
-        from shoal.core.actor_async import CURRENT_CALL
+        from shoal.core.actor_runtime import coroutine_call
 
-        call = CURRENT_CALL.get(None)
+        call = coroutine_call()
         if call is not None:
             return {"task_id": call.task_id, "name": call.name, "cancelled": call.cancelled}
     return _ffi.current() or {}

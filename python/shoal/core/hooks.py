@@ -1,11 +1,13 @@
 """What the Rust core calls back: one object, given to `_core.set_hooks` once a process."""
 
 import sys
+import threading
 from collections.abc import Callable, Generator
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from shoal.core import actor_runtime, errors, export, serialization
+from shoal.core.live import LIVE
 from shoal.core.tracebacks import is_own
 
 if TYPE_CHECKING:
@@ -69,6 +71,19 @@ class Hooks:
         """Cancels a call that was dispatched; whether it was there (or may have been, in an async actor)."""
         actor = actor_runtime.current_actor()
         return actor is not None and actor.cancel(task_id)
+
+    def raise_pending(self) -> None:
+        """Raises what a cancel has in store for this thread, which waits in `get` or `wait`.
+
+        To run Python is all that a thread needs for an exception set by another; a coroutine is told here, as its
+        event loop stands still.
+        """
+        if threading.get_ident() == LIVE.async_thread:
+            actor_runtime.raise_if_cancelled()
+
+    def coroutine_call(self) -> Any | None:
+        """The call that the running coroutine belongs to, on the event loop's thread; `None` for none."""
+        return actor_runtime.coroutine_call()
 
     def await_ref(self, ref: Any) -> Generator[Any, Any, Any]:
         """What `ObjectRef.__await__` returns."""

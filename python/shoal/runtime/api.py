@@ -184,12 +184,13 @@ def cancel(*refs: "_ffi.ObjectRef[Any]", force: bool = False, recursive: bool = 
 
     Args:
         *refs: References that calls gave.
-        force: Not supported yet.
-        recursive: Whether the tasks that they started are cancelled, too; not supported yet, and not done.
+        force: Whether the process of a running task is killed at once. Without it none is ever killed: code that
+            takes no interrupt, such as a long call into C, goes on until it ends, and its CPU is free then.
+        recursive: Whether the tasks and calls that they have submitted are cancelled, too, and theirs in turn.
 
     Raises:
         TypeError: Something else than a reference was given.
-        ValueError: `force=True`.
+        ValueError: `force=True` for a call of an actor that this process made.
 
     Example:
         >>> import shoal, time
@@ -206,9 +207,14 @@ def cancel(*refs: "_ffi.ObjectRef[Any]", force: bool = False, recursive: bool = 
             hint = "; an actor is ended by kill()" if isinstance(given, ActorHandle) else ""
             raise TypeError(f"cancel() takes ObjectRefs, not {type(ref).__name__!r}{hint}")
     if force:
-        raise ValueError("cancel(force=True) is not supported yet")
+        calls = [ref for ref in refs if _ffi.is_of_call(ref)]
+        if calls:
+            raise ValueError(
+                f"cancel(force=True) can't be used for a call of an actor ({calls[0]}): it would end the "
+                "actor; use kill() for that, or cancel() without force"
+            )
     for ref in refs:
-        _ffi.cancel(ref, False, bool(recursive))
+        _ffi.cancel(ref, bool(force), bool(recursive))
 
 
 def kill(actor: Any, *, no_restart: bool = True) -> None:

@@ -80,6 +80,7 @@ pub fn spec(n: u64, deps: &[RefWire], refs: &[RefWire]) -> TaskSpec {
         max_retries: 0,
         retry_exceptions: false,
         depth: 0,
+        parent: None,
         args: Args { bytes: vec![], deps: deps.to_vec(), refs: refs.to_vec() },
     }
 }
@@ -94,6 +95,7 @@ pub fn call(n: u64, to: u8, handle: Option<RefWire>, deps: &[RefWire]) -> CallSp
         num_returns: 1,
         max_retries: 0,
         retry_exceptions: false,
+        parent: None,
         args: Args { bytes: vec![], deps: deps.to_vec(), refs: vec![] },
     }
 }
