@@ -1,7 +1,7 @@
 //! A daemon of a page: leases, actors' lives, deaths. It does what `shoal-node` promises its clients, no more.
 use crate::{
     process::{News, Pid, Role, Running},
-    world::{Relayed, World},
+    world::{Habit, Relayed, World},
 };
 use shoal_owner::Event;
 use shoal_types::{ActorId, Args, ErrorKind, ErrorValue, LeaseId, ObjectId, RefWire, TaskId};
@@ -197,8 +197,9 @@ impl World {
         self.processes[worker].role = Role::Actor(id);
         let task: TaskId = actor.handle.task;
         let (caller, constructs) = (creator, Some(life));
-        let (attempt, num_returns, retry_exceptions, cancelled) = (0, 0, false, false);
-        let running = Running { caller, task, attempt, num_returns, retry_exceptions, args, constructs, cancelled };
+        let (attempt, num_returns, retry_exceptions, cancelled, children) = (0, 0, false, false, Vec::new());
+        let running =
+            Running { caller, task, attempt, num_returns, retry_exceptions, args, children, constructs, cancelled };
         self.begin(worker, running);
         true
     }
@@ -237,8 +238,11 @@ impl World {
 
     pub(crate) fn kill_one(&mut self) {
         let alive = self.alive();
+        let is_actor = |p: &Pid| matches!(self.processes[*p].role, Role::Actor(_));
+        let actors: Vec<Pid> = alive.iter().copied().filter(|p| is_actor(p)).collect();
+        let often = self.options.habit == Habit::Actors && !actors.is_empty() && !self.choices.one_in(4);
         if alive.len() > 2
-            && let Some(pid) = self.choices.pick(&alive)
+            && let Some(pid) = self.choices.pick(if often { &actors } else { &alive })
         {
             let intended = self.choices.one_in(4);
             self.kill(pid, intended);

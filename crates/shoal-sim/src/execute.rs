@@ -1,7 +1,7 @@
 //! What runs in a process: taking a request, the refs of its arguments, ending it with values.
 use crate::{
     process::{Lane, News, Pid, Reply, Role, Running, address},
-    world::World,
+    world::{Habit, World},
 };
 use shoal_owner::Event;
 use shoal_types::{ArenaLoc, ErrorKind, ErrorValue, ObjectId, RefWire, TaskId, Value};
@@ -18,11 +18,16 @@ impl World {
             return true;
         }
         let Some(pid) = self.choices.pick(&busy) else { return false };
-        if may_linger && !self.choices.one_in(4) {
+        let lingers = may_linger && self.options.habit != Habit::Lending;
+        if lingers && !self.choices.one_in(4) {
             return true;
         }
         let at = self.choices.below(self.processes[pid].running.len());
-        self.end(pid, at);
+        let process = &self.processes[pid];
+        let waits = process.running[at].children.iter().any(|t| process.owner.task(t).is_some());
+        if !(may_linger && waits) {
+            self.end(pid, at);
+        }
         true
     }
 
@@ -57,6 +62,7 @@ impl World {
             num_returns: request.num_returns,
             retry_exceptions: request.retry_exceptions,
             args: request.refs.clone(),
+            children: Vec::new(),
             constructs: None,
             cancelled: false,
         };
@@ -99,7 +105,8 @@ impl World {
         }
         let mut running = self.processes[pid].running.remove(at);
         // Some arguments are kept by the user's code: in a global, or in the actor.
-        while self.choices.one_in(3)
+        let often = if self.options.habit == Habit::Lending { 2 } else { 3 };
+        while self.choices.one_in(often)
             && let Some(r) = running.args.pop()
         {
             self.processes[pid].vars.push(r);
@@ -132,6 +139,9 @@ impl World {
     }
 
     fn values(&mut self, pid: Pid, running: &Running) -> Vec<Value> {
+        if self.options.habit == Habit::Lending && !self.choices.one_in(4) {
+            return (0..running.num_returns).map(|_| self.value(&[])).collect();
+        }
         if self.choices.one_in(6) {
             return vec![Value::Error(Arc::new(ErrorValue::new(ErrorKind::Task, "raised")))];
         }

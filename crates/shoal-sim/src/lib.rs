@@ -27,8 +27,11 @@
 //!
 //! `SHOAL_SIM_LOG=1` prints every event with its orders.
 //!
-//! Objects that a process knew when it was killed are exempt from the first and the last: a count that passed through
-//! a dead process may be lost with it (`docs/design/ownership.md`).
+//! Objects for which a count was lost with a dead process are exempt from the first and the last: those that it had lent
+//! to calls still running for it, those that a reply it never read says are kept, and those that a call running in it
+//! was lent and had credited to others by messages still under way (AUDIT-1 in `audit`).
+//!
+//! [`Habit`] says what the users' programs do most: chains of lenders and actors that die often are rare by chance.
 #![deny(missing_docs)]
 
 mod audit;
@@ -43,4 +46,4 @@ mod world;
 
 pub use choices::Choices;
 pub use replay::{ReplayError, Trace, replay};
-pub use world::{Options, World};
+pub use world::{Habit, Options, World};

@@ -47,6 +47,8 @@ pub(crate) struct Running {
     pub retry_exceptions: bool,
     /// Python refs made from its arguments.
     pub args: Vec<RefWire>,
+    /// Tasks that it waits for before it ends.
+    pub children: Vec<TaskId>,
     /// It is a constructor: of which life.
     pub constructs: Option<(ActorId, u32)>,
     /// It was cancelled with its children.

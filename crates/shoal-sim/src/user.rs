@@ -1,7 +1,7 @@
 //! What the user's code does in a process: any program is a list of these.
 use crate::{
-    process::{Pid, address, owner_of},
-    world::World,
+    process::{Pid, Running, address, owner_of, pid_of},
+    world::{Habit, World},
 };
 use shoal_owner::Event;
 use shoal_types::{ActorId, Args, CallSpec, FunctionId, ObjectId, RefWire, TaskId, TaskSpec};
@@ -12,7 +12,17 @@ impl World {
     pub(crate) fn user_acts(&mut self) {
         let busy: Vec<Pid> = self.alive().into_iter().filter(|p| !self.processes[*p].running.is_empty()).collect();
         let any = self.choices.pick(&self.alive());
-        let Some(pid) = self.choices.pick(&busy).filter(|_| self.choices.one_in(2)).or(any) else { return };
+        // Once in so many times a process that runs nothing may act.
+        let seldom = if self.options.habit == Habit::Lending { 4 } else { 2 };
+        let Some(pid) = self.choices.pick(&busy).filter(|_| self.choices.below(seldom) > 0).or(any) else { return };
+        match self.options.habit {
+            Habit::Mixed => self.mixes(pid),
+            Habit::Lending => self.lends(pid),
+            Habit::Actors => self.calls(pid),
+        }
+    }
+
+    fn mixes(&mut self, pid: Pid) {
         match self.choices.below(20) {
             0 | 1 => self.put(pid),
             2..=6 => self.submit(pid),
@@ -24,6 +34,52 @@ impl World {
             16 if self.options.actors && self.daemon.living_actors() < MAX_ACTORS => self.create_actor(pid),
             17..=19 if self.options.actors => self.call(pid),
             _ => {}
+        }
+    }
+
+    fn lends(&mut self, pid: Pid) {
+        match self.choices.below(20) {
+            0 | 1 => self.put(pid),
+            2 => self.want_one(pid),
+            3..=8 => self.lend_on(pid),
+            9..=15 => self.drop_one(pid),
+            _ => {}
+        }
+    }
+
+    fn calls(&mut self, pid: Pid) {
+        match self.choices.below(20) {
+            0 => self.put(pid),
+            1..=3 => self.submit(pid),
+            4..=6 => self.drop_one(pid),
+            7 => self.want_one(pid),
+            8 => self.unpack_one(pid),
+            9 => self.cancel_one(pid),
+            10 | 11 if self.daemon.living_actors() < MAX_ACTORS => self.create_actor(pid),
+            _ => self.call(pid),
+        }
+    }
+
+    /// A task with one ref: of the arguments of a call that runs here and waits for it, else one that is borrowed, else
+    /// any.
+    fn lend_on(&mut self, pid: Pid) {
+        let process = &self.processes[pid];
+        // Half of the calls lend on, once: else each waits for the next, and none ever ends.
+        let lends = |r: &Running| !r.args.is_empty() && r.children.is_empty() && self.ages[&r.task].is_multiple_of(2);
+        let running: Vec<usize> = (0..process.running.len()).filter(|i| lends(&process.running[*i])).collect();
+        let mut from = process.vars.clone();
+        let parent = self.choices.pick(&running);
+        if let Some(at) = parent {
+            from.clone_from(&process.running[at].args);
+        } else if from.iter().any(|r| pid_of(&r.owner.worker) != pid) {
+            from.retain(|r| pid_of(&r.owner.worker) != pid);
+        } else if self.alive().iter().filter(|p| !self.processes[**p].running.is_empty()).count() >= 4 {
+            return;
+        }
+        let refs: Vec<RefWire> = self.choices.pick(&from).into_iter().collect();
+        let child = self.submit_with(pid, Args { bytes: Vec::new(), deps: Vec::new(), refs });
+        if let Some(at) = parent {
+            self.processes[pid].running[at].children.push(child);
         }
     }
 
@@ -58,11 +114,16 @@ impl World {
 
     fn submit(&mut self, pid: Pid) {
         let args = self.args(pid);
+        self.submit_with(pid, args);
+    }
+
+    fn submit_with(&mut self, pid: Pid, args: Args) -> TaskId {
+        let kinds = if self.options.habit == Habit::Lending { (1, 1) } else { (3, 2) };
         let spec = TaskSpec {
             id: self.next_task(pid),
-            function: FunctionId([self.choices.below(3) as u8; 16]),
+            function: FunctionId([self.choices.below(kinds.0) as u8; 16]),
             name: "f".into(),
-            key: self.choices.below(2) as u32,
+            key: self.choices.below(kinds.1) as u32,
             num_returns: self.choices.pick(&[1, 1, 0, 2]).expect("four choices"),
             max_retries: self.choices.below(3) as i32,
             retry_exceptions: self.choices.one_in(4),
@@ -70,10 +131,12 @@ impl World {
             parent: self.parent(pid),
             args,
         };
-        self.audit.submitted(spec.id, spec.max_retries, spec.parent);
+        let task = spec.id;
+        self.audit.submitted(task, spec.max_retries, spec.parent);
         let returns: Vec<ObjectId> = spec.returns().collect();
         self.feed(pid, Event::TaskSubmitted(Box::new(spec)));
         self.processes[pid].vars.extend(returns.iter().map(|id| RefWire { id: *id, owner: address(pid) }));
+        task
     }
 
     fn drop_one(&mut self, pid: Pid) {

@@ -19,18 +19,35 @@ pub struct Options {
     pub kills: bool,
     /// Actors are made and called.
     pub actors: bool,
+    /// What the users' programs do most.
+    pub habit: Habit,
     /// Events and orders are kept, for [`World::traces`].
     pub record: bool,
 }
 
+/// What the users' programs do most. Each habit makes chains likely that the others hardly ever make.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Habit {
+    /// A little of everything.
+    #[default]
+    Mixed,
+    /// Running calls pass one ref of their arguments on to calls of their own, and refs are dropped soon: an object hangs
+    /// on a chain of lenders of which each keeps it or not.
+    Lending,
+    /// Actors are called by all who know them; with kills, their processes die often.
+    Actors,
+}
+
 impl Default for Options {
     fn default() -> Self {
-        Self { processes: 4, kills: true, actors: true, record: false }
+        Self { processes: 4, kills: true, actors: true, habit: Habit::Mixed, record: false }
     }
 }
 
-/// More are not started, but for what waits.
+/// More are not started.
 const MAX_PROCESSES: usize = 12;
+/// Nor more than this when each call waits for one of its own.
+const MAX_LENDERS: usize = 40;
 /// Messages that may be repeated.
 const REMEMBERED: usize = 32;
 
@@ -120,7 +137,7 @@ impl World {
             96 => self.repeat_message(),
             97 | 98 => self.recall_one(),
             _ => {
-                if self.options.kills && self.choices.one_in(3) {
+                if self.options.kills && (self.options.habit == Habit::Actors || self.choices.one_in(3)) {
                     self.kill_one();
                 }
             }
@@ -169,7 +186,8 @@ impl World {
     }
 
     pub(crate) fn spawn(&mut self) -> Option<Pid> {
-        if self.alive().len() >= MAX_PROCESSES {
+        let most = if self.options.habit == Habit::Lending { MAX_LENDERS } else { MAX_PROCESSES };
+        if self.alive().len() >= most {
             return None;
         }
         let pid = self.processes.len();

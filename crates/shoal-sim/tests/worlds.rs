@@ -1,6 +1,6 @@
 //! Random worlds, seeded and shrunk.
 use proptest::prelude::*;
-use shoal_sim::{Choices, Options, Trace, World, replay};
+use shoal_sim::{Choices, Habit, Options, Trace, World, replay};
 
 fn run(seed: u64, steps: usize, options: Options) -> World {
     let mut world = World::new(Choices::seeded(seed), options);
@@ -39,6 +39,27 @@ fn deaths_are_survived() {
         deaths += run(seed, 800, Options::default()).counts().2;
     }
     assert!(deaths > 100 || seeds(150).count() < 150, "only {deaths} deaths: the test says nothing");
+}
+
+#[test]
+fn chains_of_lenders_lose_nothing() {
+    for seed in seeds(500) {
+        run(seed, 800, Options { kills: false, actors: false, habit: Habit::Lending, ..Options::default() });
+    }
+}
+
+#[test]
+fn chains_of_lenders_survive_deaths() {
+    for seed in seeds(300) {
+        run(seed, 800, Options { actors: false, habit: Habit::Lending, ..Options::default() });
+    }
+}
+
+#[test]
+fn actors_that_die_often_keep_their_order() {
+    for seed in seeds(300) {
+        run(seed, 800, Options { habit: Habit::Actors, ..Options::default() });
+    }
 }
 
 #[test]
