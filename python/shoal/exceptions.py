@@ -207,6 +207,15 @@ class CrossLanguageError(RayError):
     """A call into another language failed."""
 
 
+class PersistenceError(RayError):
+    """A value or an actor's state could not be saved, or what was saved can't be read. `key` says which."""
+
+    def __init__(self, message: str = "", *, key: str | None = None) -> None:
+        super().__init__(message)
+        self.key = key
+        """The key in the store."""
+
+
 class ActorAlreadyExistsError(RayError, ValueError):
     """Another actor of this namespace has the name."""
 

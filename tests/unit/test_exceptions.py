@@ -53,6 +53,7 @@ ObjectRefStreamEndOfStreamError RayError
 OufOfBandObjectRefSerializationException RayError
 UnserializableException RayError
 CrossLanguageError RayError
+PersistenceError RayError
 ActorAlreadyExistsError RayError ValueError
 ActorHandleNotFoundError RayError ValueError
 """

@@ -110,6 +110,11 @@ def dumps(obj: Any) -> bytes:
         _STATE.own = before
 
 
+def to_bytes(obj: Any) -> bytes:
+    """The pickle of a value that is stored, its buffers inside; references in it live until the job ends (OWN-4)."""
+    return _dump(obj, None)
+
+
 def is_own_pickling() -> bool:
     """Whether this thread is in `dumps`: references that it meets are held until the job ends, without a warning."""
     return _STATE.own
