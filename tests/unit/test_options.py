@@ -32,7 +32,8 @@ SUPPORTED = {
     Scope.TASK: """num_cpus num_gpus memory resources num_returns max_retries retry_exceptions max_calls name
         runtime_env""",
     Scope.ACTOR: """num_cpus num_gpus memory resources name runtime_env max_concurrency max_restarts max_task_retries
-        max_pending_calls lifetime namespace get_if_exists concurrency_groups allow_out_of_order_execution""",
+        max_pending_calls lifetime namespace get_if_exists concurrency_groups allow_out_of_order_execution
+        persistent""",
 }
 
 
@@ -175,7 +176,7 @@ def test_max_calls_is_no_option_of_options():
 def test_an_unknown_option_without_a_near_one_lists_what_there_is():
     assert refused(Scope.METHOD, "zzz", 1) == (
         "ValueError: here has no option 'zzz'; it takes concurrency_group, enable_task_events, max_task_retries, name, "
-        "num_returns, retry_exceptions, tensor_transport"
+        "num_returns, read_only, retry_exceptions, tensor_transport"
     )
 
 

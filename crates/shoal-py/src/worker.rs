@@ -220,6 +220,7 @@ impl Worker {
                     py,
                     Call {
                         ticket: Mutex::new(Some(ticket.clone())),
+                        held: Mutex::new(None),
                         name: Arc::clone(&ticket.name),
                         task: ticket.task,
                         depth: ticket.depth,
@@ -401,6 +402,20 @@ fn answer(
     retry: Option<&Bound<'_, PyAny>>,
     cancelled: bool,
 ) {
+    let (answer, value) = packed(py, runtime, ticket, result, retry, cancelled);
+    runtime.finish(answer);
+    drop(value);
+}
+
+/// A result as what is sent, and the value that has to live until it was.
+fn packed<'py>(
+    py: Python<'py>,
+    runtime: &Runtime,
+    ticket: &Ticket,
+    result: PyResult<Bound<'py, PyAny>>,
+    retry: Option<&Bound<'_, PyAny>>,
+    cancelled: bool,
+) -> (Answer, Option<Bound<'py, PyAny>>) {
     let micros = u32::try_from(ticket.started.elapsed().as_micros()).unwrap_or(u32::MAX);
     // The value is held until the core has credited the caller with the refs inside (OWN-2).
     let (value, outcome) = match result {
@@ -427,8 +442,7 @@ fn answer(
         micros,
         values,
     };
-    runtime.finish(answer);
-    drop(value);
+    (answer, value)
 }
 
 fn values(py: Python<'_>, runtime: &Runtime, ticket: &Ticket, value: &Bound<'_, PyAny>) -> PyResult<Vec<Value>> {
@@ -465,10 +479,18 @@ impl Failed {
     }
 }
 
+/// An answer that is made and not sent yet: what it says can't change any more.
+struct Held {
+    ticket: Ticket,
+    answer: Answer,
+    value: Option<Py<PyAny>>,
+}
+
 /// A call of an actor's method in hand (threaded and async actors): answered once, from any thread.
 #[pyclass(frozen, module = "shoal._core")]
 pub(crate) struct Call {
     ticket: Mutex<Option<Ticket>>,
+    held: Mutex<Option<Held>>,
     name: Arc<str>,
     task: TaskId,
     depth: u32,
@@ -500,6 +522,34 @@ impl Call {
         self.answer(exception.py(), Err(PyErr::from_value(exception.clone())))
     }
 
+    /// Makes the answer of what the method returned, for `release` to send.
+    fn hold(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.keep(value.py(), Ok(value.clone()))
+    }
+
+    /// The same of what it raised.
+    fn hold_failed(&self, exception: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.keep(exception.py(), Err(PyErr::from_value(exception.clone())))
+    }
+
+    /// Sends what is held; with an exception that instead.
+    #[pyo3(signature = (exception=None))]
+    fn release(&self, py: Python<'_>, exception: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let Some(held) = self.held.lock().take() else { return Ok(()) };
+        let runtime = runtime(py)?;
+        match exception {
+            None => runtime.finish(held.answer),
+            Some(exception) => {
+                let cancelled = runtime.is_cancelled(&held.ticket.task);
+                let error = PyErr::from_value(exception.clone());
+                answer(py, &runtime, &held.ticket, Err(error), None, cancelled);
+            }
+        }
+        drop(held.value);
+        runtime.count_running(false);
+        Ok(())
+    }
+
     fn enter(&self) {
         if let Some(ticket) = &*self.ticket.lock() {
             current::enter(ticket.current(Some(self.actor)));
@@ -515,6 +565,15 @@ impl Call {
     /// Depth and parent of what it submits.
     pub(crate) fn ancestry(&self) -> (u32, Option<TaskId>) {
         (self.depth + 1, Some(self.task))
+    }
+
+    fn keep(&self, py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) -> PyResult<()> {
+        let Some(ticket) = self.ticket.lock().take() else { return Ok(()) };
+        let runtime = runtime(py)?;
+        let cancelled = runtime.is_cancelled(&ticket.task);
+        let (answer, value) = packed(py, &runtime, &ticket, result, None, cancelled);
+        *self.held.lock() = Some(Held { ticket, answer, value: value.map(Bound::unbind) });
+        Ok(())
     }
 
     fn answer(&self, py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) -> PyResult<()> {

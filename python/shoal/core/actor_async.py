@@ -76,6 +76,11 @@ class AsyncExecutor:
         start_thread(self._serve, "shoal-asyncio", up)
         up.wait()
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Where everything of the actor runs."""
+        return self._loop
+
     def _serve(self, up: threading.Event) -> None:
         self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self._loop)

@@ -98,7 +98,8 @@ class ActorClass:
         other = ActorClass.__new__(ActorClass)
         other.__setstate__((self._class, {**kept, **checked}))
         other._look()
-        other._exports = self._exports
+        if other._options.get("persistent") is self._options.get("persistent"):
+            other._exports = self._exports
         return other
 
     def bind(self, *args: Any, **kwargs: Any) -> Any:
@@ -143,12 +144,12 @@ class ActorClass:
         }
 
     def _export(self) -> Any:
-        """The pickled class: made once a session, shared by the copies that `options()` makes."""
+        """The pickled class with `persistent=`: made once a session, shared by the copies that `options()` makes."""
         from shoal.core.export import export
 
         epoch, made = self._exports.get("", (0, None))
         if epoch != LIVE.epoch:
-            made = export(self._class, None, f"the class {self.__name__}")
+            made = export(self._class, self._options.get("persistent"), f"the class {self.__name__}")
             self._exports[""] = (LIVE.epoch, made)
         return made
 

@@ -12,7 +12,8 @@ from shoal.core.signature import ANYTHING, Plain, plain_of
 MARK = "__shoal_method__"
 STREAMING = -1
 ASYNC_CONCURRENCY = 1000
-_NOT_METHODS = frozenset(dir(object)) | {"__init__", "__new__", "__class_getitem__", "__del__"}
+_HOOKS = {"__shoal_save__", "__shoal_restore__"}
+_NOT_METHODS = frozenset(dir(object)) | {"__init__", "__new__", "__class_getitem__", "__del__"} | _HOOKS
 # Every actor has these.
 BUILT_IN = ("__ray_ready__", "__ray_terminate__", "__ray_call__")
 

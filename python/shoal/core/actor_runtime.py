@@ -9,7 +9,7 @@ main loop hands each call to `dispatch`, which returns at once; the call is answ
 """
 
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shoal.core import actor_meta
 from shoal.core.actor_exit import ActorExit
@@ -19,19 +19,24 @@ from shoal.core.export import load
 from shoal.core.live import LIVE
 from shoal.core.notifier import NOTIFIER
 
+if TYPE_CHECKING:
+    from shoal.core.actor_kept import Kept
+
 
 class ActorRuntime:
     """What `become_actor` gives to the Rust main loop.
 
     Attributes:
         sync: Whether the main loop runs the methods itself, by `getattr(instance, method)`.
-        instance: The user's object.
+        instance: The user's object, or what stands before it (`actor_kept`).
     """
 
-    def __init__(self, meta: ActorMeta, instance: Any, executor: Any) -> None:
+    def __init__(self, meta: ActorMeta, instance: Any, executor: Any, kept: "Kept | None" = None) -> None:
         self.sync = executor is None
-        self.instance = instance
+        self.kept = kept
+        self.instance = kept.instance(instance) if kept is not None and self.sync else instance
         self.meta = meta
+        self._class = type(instance)
         self._executor = executor
 
     def dispatch(
@@ -49,6 +54,8 @@ class ActorRuntime:
         if not group:
             known = self.meta.methods.get(method)
             group = known.group if known is not None else ""
+        if self.kept is not None:
+            call = self.kept.call(call, method)
         self._executor.start(call, group, getattr(self.instance, method), args, kwargs or {})
 
     def cancel(self, task_id: bytes) -> bool:
@@ -57,7 +64,7 @@ class ActorRuntime:
 
     def retry_types(self, name: str) -> RetryTypes | None:
         """What `@method(retry_exceptions=[...])` of a method lists; `None` for every exception."""
-        function = getattr(type(self.instance), name.rpartition(".")[2], None)
+        function = getattr(self._class, name.rpartition(".")[2], None)
         listed = getattr(function, MARK, {}).get("retry_exceptions")
         return listed if isinstance(listed, tuple) else None
 
@@ -119,10 +126,10 @@ def become_actor(class_blob: bytes, meta: str, args: tuple[Any, ...], kwargs: di
 
     current = _ffi.current() or {}
     _ACTOR_ID, _INCARNATION = current.get("actor_id"), current.get("attempt", 0)
-    cls, _ = load(class_blob)
+    cls, persistent = load(class_blob)
     described = actor_meta.decode(meta)
     cls = _with_built_ins(cls)
-    _STARTING = True
+    _STARTING, kept = True, None
     try:
         if described.sync:
             instance, executor = cls(*args, **(kwargs or {})), None
@@ -131,10 +138,20 @@ def become_actor(class_blob: bytes, meta: str, args: tuple[Any, ...], kwargs: di
             # Cancels of calls that run beside others come by way of its thread.
             NOTIFIER.start()
             instance = executor.construct(cls, args, kwargs or {})
+        if persistent is not None:
+            from shoal.core.actor_kept import Kept
+
+            kept = Kept(persistent, instance, getattr(executor, "loop", None), sync=described.sync)
     finally:
         _STARTING = False
-    _ACTOR = ActorRuntime(described, instance, executor)
+    _ACTOR = ActorRuntime(described, instance, executor, kept)
     return _ACTOR
+
+
+def finish() -> None:
+    """Saves what an actor with `persistent=` hasn't saved yet: its process ends."""
+    if _ACTOR is not None and _ACTOR.kept is not None:
+        _ACTOR.kept.saver.flush()
 
 
 def _executor(meta: ActorMeta) -> Any:

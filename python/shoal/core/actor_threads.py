@@ -8,7 +8,7 @@ from typing import Any
 
 from shoal.core import _ffi
 from shoal.core.actor_meta import ActorMeta
-from shoal.core.actor_runtime import ends_actor, start_thread
+from shoal.core.actor_runtime import ends_actor, finish, start_thread
 from shoal.core.interrupts import raise_in_thread
 from shoal.core.live import LIVE
 
@@ -105,6 +105,7 @@ def answer_failure(call: Any, error: BaseException) -> None:
     if reason is None:
         call.failed(error)
     else:
+        finish()
         call.enter()
         try:
             _ffi.exit_actor(reason)

@@ -183,6 +183,15 @@ def concurrency_groups(name: str, value: Any) -> dict[str, int]:
     return {text(f"{name}'s names", key): int(whole(1)(f"{name}[{key!r}]", limit)) for key, limit in value.items()}
 
 
+def persistence(name: str, value: Any) -> Any:
+    """A `Persistence`."""
+    from shoal.core.persistent import Persistence
+
+    if not isinstance(value, Persistence):
+        raise wrong_type(name, "a shoal.util.persistence.Persistence", value)
+    return value
+
+
 def runtime_env(name: str, value: Any) -> dict[str, Any]:
     """A runtime environment."""
     from shoal.core import runtime_env as environments

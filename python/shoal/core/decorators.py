@@ -61,7 +61,8 @@ def method(*args: Any, **options: Any) -> Callable[[F], F]:
     Args:
         *args: None: it is used with options by name only.
         **options: `num_returns` (1), `concurrency_group`, `max_task_retries` (the actor's), `retry_exceptions`
-            (False, True, or a list of exception types), `enable_task_events`.
+            (False, True, or a list of exception types), `enable_task_events`, `read_only` (False; true for a
+            method that doesn't change the state which `persistent=` saves).
 
     Returns:
         The decorator.

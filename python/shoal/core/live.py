@@ -6,7 +6,17 @@ import os
 class Live:
     """The state of this process's session, changed only by `shoal.runtime.session` and `shoal.runtime.worker`."""
 
-    __slots__ = ("async_thread", "epoch", "forked", "in_worker", "job_env", "leaving", "sessions", "worker_env")
+    __slots__ = (
+        "async_thread",
+        "epoch",
+        "forked",
+        "in_worker",
+        "job_env",
+        "leaving",
+        "sessions",
+        "shielded",
+        "worker_env",
+    )
 
     def __init__(self) -> None:
         self.epoch = 0
@@ -16,6 +26,8 @@ class Live:
         self.in_worker = False
         self.leaving = False
         """Whether the actor of this process has ended itself, and its main thread is to follow."""
+        self.shielded = False
+        """Whether a cancel may not interrupt the main thread now."""
         self.forked = False
         """Whether this process was forked from one that had a session, and has none of its own."""
         self.async_thread = 0

@@ -65,6 +65,7 @@ _ACTOR = [
     _yes("get_if_exists", checks.truth, "bool", "False", "needs `name`"),
     _yes("concurrency_groups", checks.concurrency_groups, "dict of limits", "{}"),
     _yes("allow_out_of_order_execution", checks.truth, "bool", "True for threaded and async actors, else False"),
+    _yes("persistent", checks.persistence, "Persistence", "None", "shoal's own: the state survives the process"),
     _later("enable_tensor_transport", "bool", False),
 ]
 
@@ -74,6 +75,7 @@ _METHOD = [
     _yes("max_task_retries", _RETRIES, "int ≥ -1", "the actor's"),
     _yes("retry_exceptions", checks.exception_types, "bool or list of types", "False", "a list only in `@method`"),
     _yes("name", checks.text, "string", "the method's"),
+    _yes("read_only", checks.truth, "bool", "False", "shoal's own: `persistent=` doesn't save", only_decorator=True),
     _taken("enable_task_events", checks.truth, "bool", "True"),
     _later("tensor_transport", "string", "object_store"),
     _later("_generator_backpressure_num_objects", "int"),

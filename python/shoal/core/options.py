@@ -72,7 +72,8 @@ def check_options(scope: Scope, given: Mapping[str, Any], *, what: str, in_optio
         if option is None:
             raise unknown(name, scope, what)
         if in_options and option.only_decorator:
-            raise ValueError(f"{name} is an option of @remote, not of .options()")
+            decorator = "@method" if scope is Scope.METHOD else "@remote"
+            raise ValueError(f"{name} is an option of {decorator}, not of .options()")
         if value is None:
             continue
         if option.status is Status.NOT_YET:

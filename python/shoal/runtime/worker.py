@@ -7,7 +7,7 @@ import sys
 from types import FrameType
 
 # The zygote imports this module, so that its children need not import any of these.
-from shoal.core import _ffi, actor_class, decorators, option_table, templates  # noqa: F401
+from shoal.core import _ffi, actor_class, actor_runtime, decorators, option_table, templates  # noqa: F401
 from shoal.core.hooks import HOOKS
 from shoal.core.live import LIVE
 from shoal.core.runtime_env import decode
@@ -35,7 +35,9 @@ def main(address: str, start: int) -> None:
     LIVE.begin()
     os.environ["SHOAL_ADDRESS"] = session["address"]
     apply(LIVE.worker_env)
-    sys.exit(_ffi.run_worker())
+    code = _ffi.run_worker()
+    actor_runtime.finish()
+    sys.exit(code)
 
 
 def apply(encoded: str) -> None:
@@ -56,5 +58,5 @@ def _on_interrupt(signum: int, frame: FrameType | None) -> None:
     """
     if LIVE.leaving:
         raise SystemExit(0)
-    if _ffi.interrupt_wanted():
+    if not LIVE.shielded and _ffi.interrupt_wanted():
         raise KeyboardInterrupt
