@@ -47,6 +47,8 @@ pub(crate) struct Actor {
     pub out_of_scope: bool,
     /// Why its process is about to end for good.
     pub ending: Option<String>,
+    /// What ended its life before this one.
+    pub before: String,
 }
 
 impl Actor {
@@ -64,6 +66,7 @@ impl Actor {
             watchers,
             out_of_scope: false,
             ending: None,
+            before: String::new(),
         }
     }
 
@@ -81,6 +84,15 @@ impl Actor {
     pub fn may_restart(&self) -> bool {
         self.ending.is_none()
             && (self.spec.max_restarts < 0 || i64::from(self.restarts) < i64::from(self.spec.max_restarts))
+    }
+
+    pub fn stage_name(&self) -> &'static str {
+        match self.state {
+            State::Args => "args",
+            State::Placing => "placing",
+            State::Constructing(_) => "constructing",
+            State::Alive(_) | State::Dead(_) => "",
+        }
     }
 
     pub fn state_name(&self) -> &'static str {

@@ -265,10 +265,24 @@ pub struct ActorInfo {
     pub namespace: String,
     /// PENDING, ALIVE, RESTARTING or DEAD.
     pub state: &'static str,
+    /// While it is PENDING or RESTARTING: args, placing or constructing; else empty.
+    pub stage: &'static str,
+    /// Its job.
+    pub job: JobId,
+    /// The process that made it.
+    pub creator: WorkerId,
+    /// Whether it outlives its job.
+    pub detached: bool,
+    /// What it holds while it lives.
+    pub holds: Resources,
+    /// What must be free to place it.
+    pub needs: Resources,
+    /// Encoded runtime environment.
+    pub runtime_env: String,
     /// Its process.
     pub worker: Option<WorkerId>,
     /// Which life.
     pub incarnation: u32,
-    /// Why it is dead, empty when it isn't.
+    /// Why it is dead, or why its last life ended; empty when there is nothing to say.
     pub cause: String,
 }

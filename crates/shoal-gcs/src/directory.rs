@@ -147,7 +147,7 @@ impl Actor {
     fn info(&self) -> ActorInfo {
         let cause = match &self.state {
             crate::actor::State::Dead(error) => error.message.clone(),
-            _ => String::new(),
+            _ => self.before.clone(),
         };
         ActorInfo {
             id: self.spec.id,
@@ -155,6 +155,13 @@ impl Actor {
             name: self.spec.name.clone(),
             namespace: self.spec.namespace.clone(),
             state: self.state_name(),
+            stage: self.stage_name(),
+            job: self.job,
+            creator: self.creator,
+            detached: self.spec.detached,
+            holds: self.spec.resources.clone(),
+            needs: self.spec.placement.clone(),
+            runtime_env: self.spec.runtime_env.clone(),
             worker: self.worker(),
             incarnation: self.incarnation,
             cause,

@@ -75,6 +75,7 @@ impl Gcs {
         let incarnation = actor.incarnation;
         actor.incarnation += 1;
         actor.restarts += 1;
+        actor.before = exit.text.clone();
         actor.state = State::Placing;
         actor.kept.clear();
         for watcher in &actor.watchers {

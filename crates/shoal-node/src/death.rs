@@ -26,6 +26,7 @@ impl Node {
     /// A worker's process has ended and everything that it said was heard.
     pub(crate) fn on_worker_death(&mut self, worker: WorkerId, proc: &Proc, ended: Ended) {
         let death = self.death_of(worker, proc, ended);
+        self.remember_worker(worker, proc, &death);
         self.lose(worker, death);
         self.sched_event(SchedEvent::WorkerLost(worker));
     }
@@ -73,8 +74,16 @@ impl Node {
         } else if let Some(conn) = self.conns.get_mut(&conn) {
             conn.lingering = true;
         }
-        if kind == Kind::Driver {
-            self.end_job(job, exit, conn);
+        match kind {
+            Kind::Driver => self.end_job(job, exit, conn),
+            // It waits for that; a driver's connection stays until its workers are gone.
+            Kind::Tool | Kind::Worker => self.half_close(conn),
+        }
+    }
+
+    fn half_close(&self, conn: u64) {
+        if let Some(conn) = self.conns.get(&conn) {
+            crate::sys::half_close(&conn.fd);
         }
     }
 
@@ -92,6 +101,7 @@ impl Node {
         if let Some(pidfd) = &client.pidfd {
             let _ = self.poller.delete(pidfd);
         }
+        self.forget_looks(worker);
         self.tell_death(worker, &client, &death);
         self.forget_memory(worker, &client);
         let exit = Exit { text: death.text, clean: death.clean };

@@ -17,11 +17,21 @@ pub(crate) struct Job {
     pub logs: bool,
     /// Its driver is gone; the connection on which it waits for the end of its workers.
     pub ended: Option<u64>,
+    /// When it began: microseconds since 1970.
+    pub began: u64,
 }
 
 impl Job {
     pub fn new(namespace: &str, start: DriverStart, raw_start: Value, logs: bool) -> Self {
-        Self { driver: WorkerId::NIL, namespace: namespace.to_owned(), start, raw_start, logs, ended: None }
+        Self {
+            driver: WorkerId::NIL,
+            namespace: namespace.to_owned(),
+            start,
+            raw_start,
+            logs,
+            ended: None,
+            began: crate::tables::unix_now(),
+        }
     }
 }
 
@@ -37,6 +47,7 @@ impl Node {
 
     /// The driver is gone: everything of its job ends but detached actors; an instance of `init()` ends with it.
     pub(crate) fn end_job(&mut self, job: JobId, exit: Exit, conn: u64) {
+        self.remember_job(job, exit.clean, &exit.text);
         let Some(record) = self.jobs.get_mut(&job) else { return };
         record.ended = Some(conn);
         if self.config.owned_by_first_client && job == JobId(1) {

@@ -31,6 +31,7 @@ impl Node {
             ToNode::Leaving { reason } => self.with_proc(from, |proc| proc.leaving = Some(reason)),
             ToNode::Lingering => self.on_lingering(from),
             ToNode::Bye => self.on_bye(from),
+            ToNode::Looked { look, report } => self.on_looked(from, look, report),
         }
     }
 

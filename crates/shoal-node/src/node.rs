@@ -4,8 +4,10 @@ use crate::config::{NodeConfig, NodeError};
 use crate::conn::Conn;
 use crate::jobs::Job;
 use crate::lanes::Lanes;
+use crate::look::Looks;
 use crate::procs::Proc;
 use crate::sys::{self, Clock};
+use crate::tables::Past;
 use crate::token::Token;
 use crate::zygote::Zygote;
 use rustc_hash::FxHashMap;
@@ -51,6 +53,8 @@ pub(crate) struct Node {
     /// Arena slots of clients that are gone whose forked children live, by connection.
     pub orphan_slots: BTreeMap<u64, ClientSlot>,
     pub todo: VecDeque<Todo>,
+    pub looks: Looks,
+    pub past: Past,
     /// For reading pipes.
     pub buffer: Vec<u8>,
     /// The instance ends with this exit code.
@@ -109,6 +113,8 @@ impl Node {
             dead: FxHashMap::default(),
             orphan_slots: BTreeMap::new(),
             todo: VecDeque::new(),
+            looks: Looks::default(),
+            past: Past::default(),
             buffer: vec![0; 64 << 10],
             ending: None,
         }
@@ -148,13 +154,14 @@ impl Node {
         let now = self.clock.micros();
         let procs = self.procs.values().filter_map(|p| p.deadline).min();
         let arena = self.arena_due.map(|due| due.as_micros() as u64);
-        let due = [self.sched.next_deadline(), procs, arena].into_iter().flatten().min()?;
+        let due = [self.sched.next_deadline(), procs, arena, self.looks.deadline()].into_iter().flatten().min()?;
         Some(Duration::from_micros(due.saturating_sub(now)))
     }
 
     fn tick(&mut self) {
         let now = self.clock.micros();
         self.check_deadlines(now);
+        self.check_looks(now);
         if self.sched.next_deadline().is_some_and(|due| due <= now) {
             self.sched_event(SchedEvent::Ticked);
         }

@@ -39,6 +39,7 @@ impl Node {
                 self.answer(ask, Response::Done);
                 self.ending = Some(0);
             }
+            Request::Look { wish, patience } => self.begin_look(ask, wish, patience),
             Request::Sync => self.answer(ask, Response::Done),
         }
     }

@@ -23,7 +23,7 @@ impl Node {
                 "capacity": arena.capacity, "used": arena.used, "objects": arena.objects,
                 "object_bytes": arena.object_bytes, "put_off": arena.put_off,
             },
-            "waiting": self.sched.why_all(),
+            "waiting": self.sched.waits().iter().map(|wait| self.wait_text(wait)).collect::<Vec<_>>(),
         })
     }
 
@@ -59,6 +59,6 @@ impl Node {
     }
 }
 
-fn amounts(resources: &Resources) -> Map<String, Value> {
+pub(crate) fn amounts(resources: &Resources) -> Map<String, Value> {
     resources.iter().map(|(name, n)| (name.to_owned(), json!(n as f64 / UNIT as f64))).collect()
 }

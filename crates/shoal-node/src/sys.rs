@@ -125,6 +125,29 @@ pub(crate) fn parent_of(pid: u32) -> Option<u32> {
     stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
+/// A line of `/proc/PID/stat`.
+pub(crate) struct ProcStat {
+    /// R, S, D, T (stopped), t (stopped by a debugger), Z.
+    pub state: char,
+    /// When it began: microseconds since 1970.
+    pub began: u64,
+}
+
+impl ProcStat {
+    pub fn of(pid: u32) -> Option<Self> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+        let state = fields.next()?.chars().next()?;
+        let ticks: u64 = fields.nth(18)?.parse().ok()?;
+        // SAFETY: a plain library call.
+        let per_second = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).ok().filter(|n| *n > 0)?;
+        let up = std::fs::read_to_string("/proc/uptime").ok()?;
+        let up: f64 = up.split_ascii_whitespace().next()?.parse().ok()?;
+        let booted = crate::tables::unix_now().saturating_sub((up * 1e6) as u64);
+        Some(Self { state, began: booted + ticks * 1_000_000 / per_second })
+    }
+}
+
 /// Lets a descriptor survive an exec.
 pub(crate) fn keep_over_exec(fd: i32) -> std::io::Result<()> {
     // SAFETY: a plain system call, allowed between fork and exec.

@@ -196,3 +196,35 @@ fn a_driver_that_closes_ends_its_instance() {
     rustix::net::shutdown(&it.driver.sock, rustix::net::Shutdown::Write).unwrap();
     it.ends();
 }
+
+#[test]
+fn a_look_gathers_who_answers_in_time_and_names_who_is_silent() {
+    let mut it = Instance::joined("look");
+    it.driver.want(1, 1, 0);
+    it.driver.granted();
+    let wish = Some(shoal_proto::look::Wish { tasks: true, limit: 10, ..Default::default() });
+    let begun = std::time::Instant::now();
+    it.driver.ask(Request::Look { wish, patience: 300_000 });
+    let seen = it.driver.until("look", |m| matches!(m, ToClient::Look { .. }));
+    let Some(ToClient::Look { look, .. }) = seen.last() else { panic!() };
+    it.driver.say(&ToNode::Looked { look: *look, report: b"mine".to_vec() });
+    it.driver.say(&ToNode::Looked { look: *look, report: b"twice".to_vec() });
+    it.driver.say(&ToNode::Looked { look: 99, report: b"nobody asked".to_vec() });
+    let is_answer = |m: &ToClient| matches!(m, ToClient::Response { body: Response::Looks(_), .. });
+    let Some(ToClient::Response { body: Response::Looks(nodes), .. }) = it.driver.until("answer", is_answer).pop()
+    else {
+        panic!()
+    };
+    assert!(begun.elapsed() >= std::time::Duration::from_millis(300));
+    let [node] = &nodes[..] else { panic!("{nodes:?}") };
+    let said = node.clients.iter().find(|c| c.kind == "driver").unwrap();
+    assert_eq!((said.report.as_deref(), said.silent.as_str()), (Some(&b"mine"[..]), ""));
+    let silent: Vec<_> = node.clients.iter().filter(|c| c.kind == "worker").collect();
+    assert!(!silent.is_empty() && silent.iter().all(|c| c.report.is_none() && c.silent == "it did not answer in time"));
+    let tables: serde_json::Value = serde_json::from_slice(&node.node).unwrap();
+    assert_eq!(tables["jobs"][0]["namespace"], "ns");
+    it.driver.ask(Request::Look { wish: None, patience: 60_000_000 });
+    it.driver.until("answer without asking anybody", is_answer);
+    it.driver.say(&ToNode::Bye);
+    it.ends();
+}

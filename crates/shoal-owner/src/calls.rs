@@ -15,6 +15,7 @@
 //! - CALL-3 arguments and the actor's handle are lent until the call is over.
 use crate::{
     Order, Owner,
+    history::End,
     objects::{Count, Dependent},
     tasks::{Answer, Cancel, may_retry},
 };
@@ -39,6 +40,8 @@ pub(crate) struct Call {
     pub pushes: u16,
     pub retries: u32,
     pub cancel: Option<Cancel>,
+    /// When it was submitted.
+    pub born: u64,
 }
 
 impl Call {
@@ -78,7 +81,7 @@ impl Owner {
             actor.queue.push_back((place, id));
         }
         let state = CallState::Waiting(left);
-        self.calls.insert(id, Call { spec, state, place, pushes: 0, retries: 0, cancel: None });
+        self.calls.insert(id, Call { spec, state, place, pushes: 0, retries: 0, cancel: None, born: self.now });
         match error {
             Some(error) => self.fail_call(id, error, out),
             None if left == 0 => self.call_ready(id),
@@ -134,6 +137,7 @@ impl Owner {
                 self.fail_returns(id, call.spec.num_returns, &error, out);
             }
             self.unlend_call(&call);
+            self.remember_call(&call, End::failed(&error));
         }
     }
 
@@ -158,8 +162,9 @@ impl Owner {
     /// A reply to the last push of a call in flight.
     pub(crate) fn call_replied(&mut self, answer: Answer, out: &mut Vec<Order>) {
         let Some(call) = self.calls.get_mut(&answer.task) else { return };
-        let id = answer.task;
+        let (id, mut end) = (answer.task, End::of(&answer));
         if call.state == CallState::Abandoned {
+            end = End::cancelled(&answer);
             self.discard_all(&answer, out);
         } else if answer.retryable && call.spec.retry_exceptions && call.cancel.is_none() && call.may_retry() {
             call.retries += 1;
@@ -172,6 +177,7 @@ impl Owner {
         }
         if let Some(call) = self.remove_call(&id) {
             self.unlend_call(&call);
+            self.remember_call(&call, end);
         }
     }
 

@@ -6,6 +6,7 @@
 //! - DEATH-3 values change before tasks are tried again, so that a retry sees that its dependency is lost.
 use crate::{
     Order, Owner,
+    history::End,
     objects::{Count, owner_died},
     tasks::{Task, TaskState},
 };
@@ -89,7 +90,7 @@ impl Owner {
     fn task_lost(&mut self, id: TaskId, error: &Arc<ErrorValue>, intended: bool, taken: bool, out: &mut Vec<Order>) {
         let Some(task) = self.tasks.get_mut(&id) else { return };
         if matches!(task.state, TaskState::Abandoned(_)) {
-            self.forget_task(&id);
+            self.forget_task(&id, End::failed(&crate::cancel::cancelled()));
             return;
         }
         task.state = TaskState::Waiting(0);

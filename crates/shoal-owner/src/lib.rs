@@ -19,6 +19,7 @@
 //! | `death` | processes that are gone (DEATH) |
 //! | `check` | every invariant, recomputed |
 //! | `look` | read-only looks for the I/O layer |
+//! | `history`, `rows` | what is told to who looks inside: tasks that are over, tables as rows (HIST) |
 //!
 //! ```
 //! use shoal_owner::{Event, Order, Owner};
@@ -39,10 +40,12 @@ mod calls;
 mod cancel;
 mod check;
 mod death;
+mod history;
 mod keys;
 mod leases;
 mod look;
 mod objects;
+mod rows;
 mod tasks;
 mod transfer;
 
@@ -77,6 +80,9 @@ pub struct Owner {
     deadline: u64,
     dirty_keys: Vec<u32>,
     dirty_actors: Vec<ActorId>,
+    /// Time of the event at hand.
+    now: u64,
+    history: history::History,
 }
 
 impl Owner {
@@ -97,11 +103,14 @@ impl Owner {
             deadline: u64::MAX,
             dirty_keys: Vec::new(),
             dirty_actors: Vec::new(),
+            now: 0,
+            history: history::History::default(),
         }
     }
 
     /// Takes one event at time `now`, in microseconds; appends what is to be done, in order.
     pub fn handle(&mut self, now: u64, event: Event, orders: &mut Vec<Order>) {
+        self.now = now;
         match event {
             Event::TaskSubmitted(spec) => self.on_task_submitted(spec, orders),
             Event::CallSubmitted(spec) => self.on_call_submitted(spec, orders),

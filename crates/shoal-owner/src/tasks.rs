@@ -14,6 +14,7 @@
 //! - TASK-4 only a task that its worker had taken spends a retry.
 use crate::{
     Order, Owner,
+    history::End,
     objects::{Count, Dependent},
     transfer::Lent,
 };
@@ -45,6 +46,8 @@ pub(crate) struct Task {
     pub pushes: u16,
     pub retries: u32,
     pub cancel: Option<Cancel>,
+    /// When it was submitted.
+    pub born: u64,
 }
 
 impl Task {
@@ -85,7 +88,7 @@ impl Owner {
             self.objects.expect(ObjectId::new(id, index));
         }
         let state = TaskState::Waiting(left);
-        let task = Task { spec, state, place: 0, pushes: 0, retries: 0, cancel: None };
+        let task = Task { spec, state, place: 0, pushes: 0, retries: 0, cancel: None, born: self.now };
         self.tasks.insert(id, task);
         match error {
             Some(error) => self.fail_task(id, error, out),
@@ -168,6 +171,7 @@ impl Owner {
         }
         self.fail_returns(id, task.spec.num_returns, &error, out);
         self.unlend(&task.spec.args);
+        self.remember_task(&task, End::failed(&error));
     }
 
     pub(crate) fn fail_returns(&mut self, id: TaskId, n: u32, error: &Arc<ErrorValue>, out: &mut Vec<Order>) {
@@ -201,22 +205,23 @@ impl Owner {
         let Some(task) = self.tasks.get_mut(&answer.task) else { return };
         if matches!(task.state, TaskState::Abandoned(_)) {
             self.discard_all(&answer, out);
-            self.forget_task(&answer.task);
+            self.forget_task(&answer.task, End::cancelled(&answer));
         } else if answer.retryable && task.spec.retry_exceptions && task.cancel.is_none() && task.may_retry() {
             task.retries += 1;
             self.discard_all(&answer, out);
             self.enqueue(answer.task);
         } else {
-            let (id, n) = (answer.task, task.spec.num_returns);
+            let (id, n, end) = (answer.task, task.spec.num_returns, End::of(&answer));
             self.settle_returns(n, answer, out);
-            self.forget_task(&id);
+            self.forget_task(&id, end);
         }
     }
 
     /// Takes a task out whose returns have their values.
-    pub(crate) fn forget_task(&mut self, id: &TaskId) {
+    pub(crate) fn forget_task(&mut self, id: &TaskId, end: End) {
         if let Some(task) = self.tasks.remove(id) {
             self.unlend(&task.spec.args);
+            self.remember_task(&task, end);
         }
     }
 

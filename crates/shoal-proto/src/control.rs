@@ -1,4 +1,5 @@
 //! Client ↔ node daemon. A client is a driver, a worker, a zygote or a tool (`shoal status`).
+use crate::look::{NodeLook, Wish};
 use serde::{Deserialize, Serialize};
 use shoal_types::{
     ActorId, ActorSpec, Address, ArenaLoc, ErrorValue, JobId, LaneId, LeaseId, LeaseKey, NodeId, ObjectId, RefWire,
@@ -95,6 +96,13 @@ pub enum ToNode {
     Lingering,
     /// A driver ends its job in order.
     Bye,
+    /// The answer to [`ToClient::Look`].
+    Looked {
+        /// Its number.
+        look: u64,
+        /// An encoded `look::Report`.
+        report: Vec<u8>,
+    },
 }
 
 /// Questions.
@@ -132,6 +140,13 @@ pub enum Request {
     Stop,
     /// Answers when every message of this client before it has been carried out → [`Response::Done`].
     Sync,
+    /// Look inside: the node, and every client of it that answers in time → [`Response::Looks`].
+    Look {
+        /// What clients are to tell; `None`: they are not asked.
+        wish: Option<Wish>,
+        /// How long to wait for them, in microseconds.
+        patience: u64,
+    },
 }
 
 /// Answers.
@@ -164,6 +179,8 @@ pub enum Response {
     Nodes(Vec<NodeInfo>),
     /// Bytes of a key.
     Value(Option<Vec<u8>>),
+    /// What each node said.
+    Looks(Vec<NodeLook>),
 }
 
 /// The name belongs to another living actor.
@@ -341,6 +358,13 @@ pub enum ToClient {
     Retire,
     /// To a worker: its job is over.
     Exit,
+    /// Somebody looks inside: answer with [`ToNode::Looked`], from tables alone.
+    Look {
+        /// Its number.
+        look: u64,
+        /// What to tell.
+        wish: Wish,
+    },
 }
 
 /// What a client needs to know to begin.

@@ -11,6 +11,7 @@ use shoal_proto::control::ToNode;
 use shoal_types::{ActorId, TaskId};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// A task or call as its thread knows it.
 #[derive(Clone)]
@@ -27,7 +28,15 @@ thread_local! {
     static LOOP: Cell<bool> = const { Cell::new(false) };
 }
 
-static RUNNING: Mutex<Option<TaskId>> = Mutex::new(None);
+/// What the main thread runs.
+#[derive(Clone)]
+pub(crate) struct Run {
+    pub(crate) task: TaskId,
+    pub(crate) name: Arc<str>,
+    pub(crate) began: Instant,
+}
+
+static RUNNING: Mutex<Option<Run>> = Mutex::new(None);
 static WANTED: Mutex<Option<TaskId>> = Mutex::new(None);
 
 /// How many of this process's calls wait, of how many that run.
@@ -80,17 +89,23 @@ pub(crate) fn leave() {
 }
 
 /// The main thread runs this task, or none.
-pub(crate) fn set_running(task: Option<TaskId>) {
-    *RUNNING.lock() = task;
-    if task.is_none() {
+pub(crate) fn set_running(run: Option<Run>) {
+    let none = run.is_none();
+    *RUNNING.lock() = run;
+    if none {
         *WANTED.lock() = None;
     }
+}
+
+/// What the main thread runs. Called by the I/O thread.
+pub(crate) fn running() -> Option<(TaskId, Arc<str>, Instant)> {
+    RUNNING.lock().clone().map(|run| (run.task, run.name, run.began))
 }
 
 /// Asks for an interrupt of `task` if the main thread runs it. Called by the I/O thread.
 pub(crate) fn want_interrupt(task: TaskId) -> bool {
     let running = RUNNING.lock();
-    let hit = *running == Some(task);
+    let hit = running.as_ref().is_some_and(|run| run.task == task);
     if hit {
         *WANTED.lock() = Some(task);
     }
@@ -122,7 +137,7 @@ pub(crate) fn runs_loop() {
 /// In a worker's signal handler: whether the running task is the one to interrupt. Answers yes once a signal.
 #[pyfunction]
 pub(crate) fn interrupt_wanted() -> bool {
-    let Some(running) = *RUNNING.lock() else { return false };
+    let Some(running) = RUNNING.lock().as_ref().map(|run| run.task) else { return false };
     if WANTED.lock().take_if(|task| *task == running).is_none() {
         return false;
     }
@@ -169,13 +184,16 @@ impl Drop for Blocking {
 /// In a forked child: nothing runs.
 pub(crate) fn forked() {
     CURRENT.with_borrow_mut(Vec::clear);
-    for lock in [&RUNNING, &WANTED] {
-        if lock.is_locked() {
-            // SAFETY: this is the only thread of the child; who held the lock does not exist here.
-            unsafe { lock.force_unlock() };
-        }
-        *lock.lock() = None;
+    if RUNNING.is_locked() {
+        // SAFETY: this is the only thread of the child; who held the lock does not exist here.
+        unsafe { RUNNING.force_unlock() };
     }
+    *RUNNING.lock() = None;
+    if WANTED.is_locked() {
+        // SAFETY: as above.
+        unsafe { WANTED.force_unlock() };
+    }
+    *WANTED.lock() = None;
     if BLOCKED.is_locked() {
         // SAFETY: as above.
         unsafe { BLOCKED.force_unlock() };

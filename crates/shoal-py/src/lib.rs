@@ -12,6 +12,7 @@ mod current;
 mod errors;
 mod events;
 mod hooks;
+mod look;
 mod objects;
 mod query;
 mod refs;
@@ -35,13 +36,17 @@ mod core_module {
     #[pymodule_export]
     use crate::hooks::set_hooks;
     #[pymodule_export]
+    use crate::look::look;
+    #[pymodule_export]
     use crate::objects::{cancel, get, is_of_call, put, wait};
     #[pymodule_export]
     use crate::query::{kv_get, kv_put, named_actors, nodes, status, stop_instance};
     #[pymodule_export]
     use crate::refs::{ObjectRef, ref_from_bytes};
     #[pymodule_export]
-    use crate::session::{connect_driver, connect_worker, connected, disconnect, forked, node_main, session};
+    use crate::session::{
+        connect_driver, connect_tool, connect_worker, connected, disconnect, forked, node_main, session,
+    };
     #[pymodule_export]
     use crate::template::Template;
     #[pymodule_export]

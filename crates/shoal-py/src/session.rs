@@ -85,11 +85,20 @@ pub(crate) fn connect_driver(
 /// Begins a worker's session: connects to the daemon's socket at `address`.
 #[pyfunction]
 pub(crate) fn connect_worker(py: Python<'_>, address: String, start: u64) -> PyResult<Py<PyDict>> {
-    let path = address.strip_prefix("unix:").unwrap_or(&address);
-    let socket = shoal_net::connect(std::path::Path::new(path)).map_err(|e| {
+    begin(py, reach(&address)?, Role::Worker { start })
+}
+
+fn reach(address: &str) -> PyResult<OwnedFd> {
+    let path = address.strip_prefix("unix:").unwrap_or(address);
+    shoal_net::connect(std::path::Path::new(path)).map_err(|e| {
         pyo3::exceptions::PyConnectionError::new_err(format!("cannot reach the node daemon at {address}: {e}"))
-    })?;
-    begin(py, socket, Role::Worker { start })
+    })
+}
+
+/// Begins the session of a process that looks at an instance and submits nothing: connects to the daemon's socket.
+#[pyfunction]
+pub(crate) fn connect_tool(py: Python<'_>, address: String) -> PyResult<Py<PyDict>> {
+    begin(py, reach(&address)?, Role::Tool)
 }
 
 /// Ends the session. Idempotent.

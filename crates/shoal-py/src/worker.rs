@@ -1,6 +1,6 @@
 //! The worker's main loop: takes work, runs it, answers.
 use crate::codec::{decode, decode_slice, encode};
-use crate::current::{self, Current};
+use crate::current::{self, Current, Run};
 use crate::errors;
 use crate::hooks::{Hooks, call, hooks};
 use crate::session::runtime;
@@ -73,6 +73,7 @@ pub(crate) fn run_worker(py: Python<'_>) -> PyResult<i32> {
             runtime.notice_cancel(task);
         }
     }));
+    runtime.on_look(Box::new(current::running));
     let mut worker = Worker {
         runtime,
         blobs: HashMap::new(),
@@ -355,7 +356,7 @@ fn run_on_main<'py>(
     run: impl FnOnce() -> PyResult<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     current::enter(ticket.current(actor));
-    current::set_running(Some(ticket.task));
+    current::set_running(Some(ticket.run()));
     // A cancel that came before this line found nothing to interrupt; one that comes after it does.
     let result = if runtime.is_cancelled(&ticket.task) { Err(PyKeyboardInterrupt::new_err(())) } else { run() };
     current::set_running(None);
@@ -364,6 +365,10 @@ fn run_on_main<'py>(
 }
 
 impl Ticket {
+    fn run(&self) -> Run {
+        Run { task: self.task, name: Arc::clone(&self.name), began: self.started }
+    }
+
     fn current(&self, actor: Option<ActorId>) -> Current {
         Current { task: self.task, name: Arc::clone(&self.name), depth: self.depth, attempt: self.attempt, actor }
     }
@@ -439,6 +444,8 @@ fn packed<'py>(
         caller: ticket.caller,
         lent: ticket.lent,
         retryable,
+        name: Arc::clone(&ticket.name),
+        began: ticket.started,
         micros,
         values,
     };

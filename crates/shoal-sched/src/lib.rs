@@ -43,3 +43,4 @@ mod why;
 
 pub use api::{Config, Event, Order, Shape};
 pub use core::Sched;
+pub use why::{Holder, Missing, Refusal, Wait, Waiter, WorkerInfo, amount};

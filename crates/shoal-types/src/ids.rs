@@ -1,13 +1,23 @@
 //! Newtype ids. Random ids are 16 bytes; a task's id is its submitter's random prefix and a counter, so that making
-//! one needs no system call.
-use serde::{Deserialize, Serialize};
+//! one needs no system call. In formats for people (JSON) an id is its hexadecimal digits.
+use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 
 macro_rules! id16 {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Deserialize)]
         pub struct $name(pub [u8; 16]);
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                if to.is_human_readable() {
+                    to.collect_str(self)
+                } else {
+                    to.serialize_newtype_struct(stringify!($name), &self.0)
+                }
+            }
+        }
 
         impl $name {
             /// The id of nothing: all bits set.
@@ -70,7 +80,7 @@ pub struct LaneId(pub u64);
 
 /// The `index`-th return value of a task; a `put` is index 0 of an id of its own; an actor's handle is
 /// [`ObjectId::ACTOR_INDEX`] of its creation task.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Deserialize)]
 pub struct ObjectId {
     /// The task or `put` that made it.
     pub task: TaskId,
@@ -101,6 +111,12 @@ impl ObjectId {
         task.copy_from_slice(&bytes[..16]);
         index.copy_from_slice(&bytes[16..]);
         Self { task: TaskId(task), index: u32::from_be_bytes(index) }
+    }
+}
+
+impl Serialize for ObjectId {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        if to.is_human_readable() { to.collect_str(self) } else { (self.task, self.index).serialize(to) }
     }
 }
 

@@ -120,6 +120,7 @@ impl Runtime {
             ToClient::EndActor => self.executor.end(self),
             ToClient::Retire => self.executor.retire(self),
             ToClient::Exit => self.executor.exit(self),
+            ToClient::Look { look, wish } => self.look(look, wish),
             msg => self.on_core_message(msg),
         }
     }

@@ -7,18 +7,21 @@
 use crate::cancels::{Cancels, OnCancel};
 use crate::dead::Place;
 use crate::lanes::{Peer, Waiting, fits};
+use crate::look::{Clock, Ran, RanRing, Running};
 use crate::runtime::Runtime;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use shoal_owner::Event;
 use shoal_proto::control::ToNode;
 use shoal_proto::lane::{self, Reply, Status};
+use shoal_proto::look::{RanRow, Rows};
 use shoal_ring::{LaneStatus, WorkerLane};
 use shoal_types::{ActorId, ActorSpec, Address, ErrorValue, FunctionId, LaneId, RefWire, TaskId, Value};
 use shoal_wait::Waiter;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Instant;
 
 /// A call in hand.
 pub struct CallFrame {
@@ -60,6 +63,10 @@ pub struct Answer {
     pub lent: bool,
     /// The user's exception may be tried again.
     pub retryable: bool,
+    /// The function's or method's name.
+    pub name: Arc<str>,
+    /// When it began.
+    pub began: Instant,
     /// How long the user's code ran, in microseconds.
     pub micros: u32,
     /// A value for each return; a single error stands for all.
@@ -86,6 +93,8 @@ struct Table {
     ready: VecDeque<LaneId>,
     inbox: VecDeque<Work>,
     stopped: bool,
+    /// What ran here last.
+    ran: RanRing,
 }
 
 /// The executor's part of the runtime.
@@ -98,6 +107,7 @@ pub(crate) struct Executor {
     idle: AtomicBool,
     lingering: AtomicBool,
     pub(crate) cancels: Cancels,
+    pub(crate) running: Mutex<Option<Running>>,
 }
 
 impl Executor {
@@ -201,6 +211,11 @@ impl Executor {
         // Read first: a call that is taken after this has no cancel yet.
         let idle = self.idle.load(SeqCst);
         self.cancels.cancel(task, children, idle);
+    }
+
+    /// What ran here, the last first.
+    pub(crate) fn ran(&self, limit: usize, clock: &Clock) -> Rows<RanRow> {
+        self.table.lock().ran.rows(limit, clock)
     }
 
     /// Sends replies that waited for room.
@@ -398,11 +413,13 @@ impl Runtime {
     }
 
     fn push_reply(&self, answer: Answer, kept: Vec<RefWire>) {
-        let Answer { task, attempt, lane, retryable, micros, values, .. } = answer;
+        let Answer { task, attempt, lane, retryable, name, began, micros, values, .. } = answer;
+        let failed = matches!(&values[..], [Value::Error(_), ..]);
         let status = if retryable { Status::Retryable } else { Status::Done };
         let mut frame = Vec::with_capacity(128);
         Reply { attempt, task, status, micros, kept, values }.encode(&mut frame);
         let mut table = self.executor.table.lock();
+        table.ran.push(Ran { task, name, began, micros, failed });
         let Some(served) = table.lanes.get_mut(&lane) else { return };
         let fits = served.backlog.is_empty() && fits(&served.lane.replies, &frame);
         if fits && served.lane.replies.push(&[&frame]).is_some() {

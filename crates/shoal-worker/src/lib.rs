@@ -20,6 +20,7 @@ mod dead;
 mod exec;
 mod io;
 mod lanes;
+mod look;
 mod objects;
 mod orders;
 mod runtime;
@@ -29,6 +30,7 @@ mod wait;
 
 pub use cancels::OnCancel;
 pub use exec::{Answer, CallFrame, Work};
+pub use look::Running;
 pub use objects::{Full, INLINE_LIMIT, ValueBytes};
 pub use runtime::{Fatal, Greeting, Notices, Runtime};
 pub use shoal_store::copy_into;
