@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from shoal.cli.state import get_command, list_command, summary_command, why_command
 from shoal.version import version
 
 
@@ -12,6 +13,10 @@ from shoal.version import version
 @click.version_option(version(), prog_name="shoal")
 def main() -> None:
     """Starts, stops and shows an instance of shoal on this machine."""
+
+
+for _command in (list_command, get_command, summary_command, why_command):
+    main.add_command(_command)
 
 
 @main.command()

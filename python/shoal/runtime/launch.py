@@ -341,6 +341,20 @@ def sweep_old_sessions() -> list[str]:
     return removed
 
 
+def running_sessions() -> list[str]:
+    """Folders of this user's instances that run, the oldest first."""
+    found = []
+    with os.scandir(root_folder()) as entries:
+        for entry in entries:
+            try:
+                with open(os.path.join(entry.path, "node.json")) as file:
+                    if entry.name.startswith("session_") and _lives(json.load(file)):
+                        found.append(entry.path)
+            except (OSError, ValueError):
+                continue
+    return sorted(found)
+
+
 def _dead_sessions() -> Iterator[str]:
     with os.scandir(root_folder()) as entries:
         for entry in entries:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from shoal.util.actor_pool import ActorPool
     from shoal.util.completed import as_completed, map_unordered
+    from shoal.util.explain import why
     from shoal.util.misc import get_node_ip_address, list_named_actors, log_once
     from shoal.util.serializability import inspect_serializability
 
@@ -16,6 +17,7 @@ __all__ = [
     "list_named_actors",
     "log_once",
     "map_unordered",
+    "why",
 ]
 
 _WHERE = {
@@ -26,6 +28,7 @@ _WHERE = {
     "list_named_actors": "misc",
     "log_once": "misc",
     "inspect_serializability": "serializability",
+    "why": "explain",
 }
 _LATER = frozenset(
     (
