@@ -553,7 +553,7 @@ impl Call {
             }
         }
         drop(held.value);
-        runtime.count_running(false);
+        runtime.runs_beside(held.ticket.task, false);
         Ok(())
     }
 
