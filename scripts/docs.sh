@@ -10,6 +10,8 @@ install_sphinx() {
 write_tables() {
     "$VENV/bin/python" -m shoal.core.compat_table >docs/compatibility.md.new
     mv docs/compatibility.md.new docs/compatibility.md
+    "$VENV/bin/python" -m shoal.core.settings >docs/settings.md.new
+    mv docs/settings.md.new docs/settings.md
 }
 
 fresh "$STAMPS/docs" requirements-docs.txt || step "Install sphinx into .venv" install_sphinx

@@ -30,6 +30,7 @@ def test_the_readme_s_program_runs(shoal_run):
     assert shoal_run(program).stdout == "285\n285\n"
 
 
-def test_compatibility_page_is_made_from_the_table():
-    made = subprocess.check_output([sys.executable, "-m", "shoal.core.compat_table"], text=True)
-    assert (DOCS / "compatibility.md").read_text() == made
+@pytest.mark.parametrize(("page", "module"), [("compatibility", "compat_table"), ("settings", "settings")])
+def test_pages_are_made_from_the_tables(page, module):
+    made = subprocess.check_output([sys.executable, "-m", f"shoal.core.{module}"], text=True)
+    assert (DOCS / f"{page}.md").read_text() == made

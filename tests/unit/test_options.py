@@ -113,6 +113,9 @@ ACTOR_WORDS = [
     ("max_retries", 1, "ValueError: here has no option 'max_retries'; did you mean 'max_task_retries'?"),
     ("max_calls", 1, "ValueError: here has no option 'max_calls'; it is an option of tasks"),
 ]
+NO_SETTING = "_system_config has 'log_rotate_byte', which is no setting"
+DRIVERS = "_system_config has 'dedup_logs', which is a driver's own"
+ROTATE = "_system_config['log_rotate_bytes']"
 INIT_WORDS = [
     ("address", 1, "TypeError: address takes a string, not 1 (int)"),
     ("num_gpus", 0.5, "TypeError: num_gpus takes a whole number ≥ 0, not 0.5 (float)"),
@@ -120,7 +123,12 @@ INIT_WORDS = [
     ("object_store_memory", "1", "TypeError: object_store_memory takes a whole number of bytes > 0, not '1' (str)"),
     ("dashboard_port", "x", "TypeError: dashboard_port takes a whole number ≥ 0, not 'x' (str)"),
     ("local_mode", True, "ValueError: local_mode=True is not supported yet"),
-    ("_system_config", {"a": 1}, "ValueError: _system_config is not supported yet"),
+    ("_system_config", {"a": 1}, "ValueError: _system_config has 'a', which is no setting"),
+    ("_system_config", {"log_rotate_byte": 1}, f"ValueError: {NO_SETTING}; did you mean 'log_rotate_bytes'?"),
+    ("_system_config", {"dedup_logs": 1}, f"ValueError: {DRIVERS}: set SHOAL_DEDUP_LOGS"),
+    ("_system_config", {"log_rotate_bytes": 7}, f"ValueError: {ROTATE} takes a whole number of bytes ≥ 1024, not '7'"),
+    ("_system_config", 7, "TypeError: _system_config takes a dict of settings, not 7"),
+    ("logging_config", "JSON", "TypeError: logging_config takes a LoggingConfig, not 'JSON' (str)"),
     ("_labels", 1, "TypeError: _labels takes a dict, not 1 (int)"),
     ("num_cpu", 1, "ValueError: here has no option 'num_cpu'; did you mean 'num_cpus'?"),
 ]

@@ -81,3 +81,7 @@ def test_job_and_logging_configurations():
         JobConfig(default_actor_lifetime="detached")
     with pytest.raises(ValueError, match="encoding is 'TEXT' or 'JSON', not 'XML'"):
         LoggingConfig(encoding="XML")
+    with pytest.raises(ValueError, match="log_level is the name of a level of logging, such as 'INFO', not 'LOUD'"):
+        LoggingConfig(log_level="LOUD")
+    with pytest.raises(ValueError, match="additional_log_standard_attrs has 'x', which not every log record has"):
+        LoggingConfig(additional_log_standard_attrs=["name", "x"])

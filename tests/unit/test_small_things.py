@@ -9,12 +9,12 @@ from click.testing import CliRunner
 import shoal
 from shoal.cli import main
 from shoal.core.nearest import nearest
-from shoal.core.notifier import write
+from shoal.core.screen import write
 from shoal.data.create import _split
 
 
 def test_lines_of_workers_are_printed_whole(capsys):
-    write([("f", 7, False, "one"), ("A", 8, True, "bad"), ("f", 7, False, "two")])
+    write([("f", 7, False, False, "one"), ("A", 8, True, False, "bad"), ("f", 7, False, False, "two")])
     out, err = capsys.readouterr()
     assert out == "(f pid=7) one\n(f pid=7) two\n"
     assert err == "(A pid=8) bad\n"
@@ -26,7 +26,7 @@ def test_a_stream_that_is_gone_is_no_error(monkeypatch, stream):
         stream = io.StringIO()
         stream.close()
     monkeypatch.setattr(sys, "stdout", stream)
-    write([("f", 7, False, "one")])
+    write([("f", 7, False, False, "one")])
 
 
 def test_the_nearest_name():

@@ -67,7 +67,11 @@ impl Node {
 
     pub(crate) fn on_conn(&mut self, id: u64, writable: bool) {
         if writable && let Some(conn) = self.conns.get_mut(&id) {
+            let full = !conn.has_room_for_logs();
             conn.flush(&self.poller);
+            if full && conn.has_room_for_logs() {
+                self.on_logs_read();
+            }
         }
         self.read_some(id, TURN);
     }
@@ -129,6 +133,10 @@ impl Node {
         let _ = self.poller.delete(&conn.fd);
         let Some(worker) = conn.client else {
             self.conns.remove(&id);
+            // Who started this instance changed their mind before the greeting.
+            if self.config.owned_by_first_client && id == 1 {
+                self.ending = Some(0);
+            }
             return;
         };
         let Some(client) = self.clients.get(&worker) else {

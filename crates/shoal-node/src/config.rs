@@ -36,6 +36,35 @@ pub struct NodeConfig {
     pub package_root: PathBuf,
     /// How the first zygote was started.
     pub start: DriverStart,
+    /// What a user may set otherwise (`python/shoal/core/settings.py`).
+    #[serde(default)]
+    pub settings: Settings,
+}
+
+/// Settings of the daemon; names and defaults are those of the table in `python/shoal/core/settings.py`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Bytes of a log file before it begins anew.
+    pub log_rotate_bytes: u64,
+    /// Old ones that are kept of each.
+    pub log_rotate_count: u32,
+    /// Its age in seconds before it begins anew, looked at when something is written.
+    pub log_rotate_seconds: f64,
+    /// Lines of a worker's stream that reach the driver in a second.
+    pub log_burst_lines: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { log_rotate_bytes: 64 << 20, log_rotate_count: 3, log_rotate_seconds: 86_400.0, log_burst_lines: 10_000 }
+    }
+}
+
+impl Settings {
+    pub(crate) fn log_rotate_micros(&self) -> u64 {
+        (self.log_rotate_seconds * 1e6) as u64
+    }
 }
 
 /// What of a driver's start decides which zygote its workers come from (`launch.driver_start`).

@@ -5,7 +5,7 @@ use shoal_proto::control::ToClient;
 use shoal_types::WorkerId;
 use std::os::fd::OwnedFd;
 
-/// Queued output of a client that doesn't read: beyond this its logs are dropped …
+/// Queued output of a client that doesn't read: beyond this its logs are left out …
 const LOGS_BOUND: usize = 1 << 20;
 /// … and beyond this it is given up.
 const BOUND: usize = 512 << 20;
@@ -32,11 +32,15 @@ impl Conn {
         Self { fd, reader, writer, token, pid, client: None, lingering: false, waits: false, dirty: false }
     }
 
+    /// Whether it reads fast enough to get lines of output.
+    pub fn has_room_for_logs(&self) -> bool {
+        self.writer.pending_bytes() <= LOGS_BOUND
+    }
+
     /// Queues a message; whether there was room for it.
     pub fn queue(&mut self, msg: &ToClient, fds: Vec<OwnedFd>) -> bool {
-        let bound = if matches!(msg, ToClient::Logs(_)) { LOGS_BOUND } else { BOUND };
-        if self.writer.pending_bytes() > bound {
-            return matches!(msg, ToClient::Logs(_));
+        if self.writer.pending_bytes() > BOUND {
+            return false;
         }
         self.dirty = true;
         self.queue_any(msg, fds)

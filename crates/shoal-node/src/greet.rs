@@ -9,7 +9,7 @@ use rustc_hash::FxHashSet;
 use shoal_gcs::Event as GcsEvent;
 use shoal_net::{Interest, PidFd};
 use shoal_proto::PROTOCOL;
-use shoal_proto::control::{Hello, Role, ToClient, Welcome};
+use shoal_proto::control::{Hello, LogsWanted, Role, ToClient, Welcome};
 use shoal_ring::PeerBell;
 use shoal_sched::Event as SchedEvent;
 use shoal_store::ClientSlot;
@@ -64,7 +64,7 @@ impl Node {
         }
     }
 
-    fn begin_job(&mut self, namespace: &str, start: &str, logs: bool) -> Result<JobId, String> {
+    fn begin_job(&mut self, namespace: &str, start: &str, logs: LogsWanted) -> Result<JobId, String> {
         let raw: serde_json::Value = serde_json::from_str(start).map_err(|e| format!("the driver's start: {e}"))?;
         let parsed: DriverStart = serde_json::from_str(start).map_err(|e| format!("the driver's start: {e}"))?;
         self.last_job += 1;

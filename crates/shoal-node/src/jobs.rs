@@ -1,9 +1,11 @@
 //! Jobs: a driver's namespace, how its workers start, its end.
+use crate::clients::Kind;
 use crate::config::DriverStart;
 use crate::node::Node;
 use crate::sys;
 use serde_json::Value;
 use shoal_gcs::{Event as GcsEvent, Exit};
+use shoal_proto::control::LogsWanted;
 use shoal_sched::Event as SchedEvent;
 use shoal_types::{JobId, WorkerId};
 
@@ -13,8 +15,8 @@ pub(crate) struct Job {
     pub start: DriverStart,
     /// The same as the driver sent it, for zygotes.
     pub raw_start: Value,
-    /// The driver wants its workers' output.
-    pub logs: bool,
+    /// What the driver wants of its workers' output.
+    pub logs: LogsWanted,
     /// Its driver is gone; the connection on which it waits for the end of its workers.
     pub ended: Option<u64>,
     /// When it began: microseconds since 1970.
@@ -22,7 +24,7 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    pub fn new(namespace: &str, start: DriverStart, raw_start: Value, logs: bool) -> Self {
+    pub fn new(namespace: &str, start: DriverStart, raw_start: Value, logs: LogsWanted) -> Self {
         Self {
             driver: WorkerId::NIL,
             namespace: namespace.to_owned(),
@@ -40,7 +42,11 @@ impl Node {
     pub(crate) fn on_bye(&mut self, from: WorkerId) {
         let Some(client) = self.clients.get_mut(&from) else { return };
         client.bye = true;
+        let job = client.job;
         if client.start.is_none() {
+            if client.kind == Kind::Driver {
+                self.tell_last_output(job);
+            }
             self.on_outsider_lost(from, false);
         }
     }

@@ -55,6 +55,8 @@ pub(crate) struct Node {
     pub todo: VecDeque<Todo>,
     pub looks: Looks,
     pub past: Past,
+    /// When something of workers' output is due that nothing else brings about.
+    pub logs_due: Option<u64>,
     /// For reading pipes.
     pub buffer: Vec<u8>,
     /// The instance ends with this exit code.
@@ -115,6 +117,7 @@ impl Node {
             todo: VecDeque::new(),
             looks: Looks::default(),
             past: Past::default(),
+            logs_due: None,
             buffer: vec![0; 64 << 10],
             ending: None,
         }
@@ -154,7 +157,8 @@ impl Node {
         let now = self.clock.micros();
         let procs = self.procs.values().filter_map(|p| p.deadline).min();
         let arena = self.arena_due.map(|due| due.as_micros() as u64);
-        let due = [self.sched.next_deadline(), procs, arena, self.looks.deadline()].into_iter().flatten().min()?;
+        let due = [self.sched.next_deadline(), procs, arena, self.looks.deadline(), self.logs_due];
+        let due = due.into_iter().flatten().min()?;
         Some(Duration::from_micros(due.saturating_sub(now)))
     }
 
@@ -162,6 +166,7 @@ impl Node {
         let now = self.clock.micros();
         self.check_deadlines(now);
         self.check_looks(now);
+        self.check_logs(now);
         if self.sched.next_deadline().is_some_and(|due| due <= now) {
             self.sched_event(SchedEvent::Ticked);
         }

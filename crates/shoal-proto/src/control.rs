@@ -231,8 +231,8 @@ pub enum Role {
         namespace: String,
         /// How its workers must be started: environment, folders, interpreter (JSON, read by `shoal.runtime.zygote`).
         start: String,
-        /// Whether it wants its workers' output.
-        logs: bool,
+        /// What of its workers' output it wants.
+        logs: LogsWanted,
     },
     /// A worker that a zygote started for this start number.
     Worker {
@@ -396,6 +396,17 @@ pub struct Welcome {
     pub max_calls: Option<u32>,
 }
 
+/// What a driver wants of its workers' output.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum LogsWanted {
+    /// Nothing.
+    None,
+    /// Lines, when they are finished.
+    Lines,
+    /// Lines, and what unfinished ones show that redraw themselves.
+    Live,
+}
+
 /// One whole line of a worker's output.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LogLine {
@@ -405,6 +416,8 @@ pub struct LogLine {
     pub pid: u32,
     /// Whether it came on standard error.
     pub stderr: bool,
+    /// It is not finished: it redraws itself, and this is what it shows now. Empty: nothing.
+    pub redraw: bool,
     /// The line without its end.
     pub line: Vec<u8>,
 }

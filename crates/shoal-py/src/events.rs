@@ -29,7 +29,7 @@ pub(crate) fn events(py: Python<'_>) -> PyResult<Option<Py<PyList>>> {
     let out = PyList::empty(py);
     let Some(runtime) = SOURCE.lock().clone() else { return Ok(None) };
     let notices = py.detach(|| runtime.notices());
-    if notices.ready.is_empty() && notices.logs.is_empty() && notices.cancels.is_empty() {
+    if notices.is_empty() {
         SOURCE.lock().take_if(|source| Arc::ptr_eq(source, &runtime));
         return Ok(None);
     }
@@ -44,7 +44,10 @@ pub(crate) fn events(py: Python<'_>) -> PyResult<Option<Py<PyList>>> {
     }
     for line in notices.logs {
         let text = String::from_utf8_lossy(&line.line).into_owned();
-        out.append(("log", (line.name, line.pid, line.stderr, text)))?;
+        out.append(("log", (line.name, line.pid, line.stderr, line.redraw, text)))?;
+    }
+    if notices.left_out > 0 {
+        out.append(("left_out", notices.left_out))?;
     }
     Ok(Some(out.unbind()))
 }

@@ -4,7 +4,7 @@ use parking_lot::RwLock;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use shoal_net::broken;
-use shoal_proto::control::Role;
+use shoal_proto::control::{LogsWanted, Role};
 use shoal_worker::{Greeting, Runtime};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::sync::Arc;
@@ -68,18 +68,29 @@ fn begin(py: Python<'_>, socket: OwnedFd, role: Role) -> PyResult<Py<PyDict>> {
     session(py)
 }
 
-/// Begins a driver's session over a connected socket, which it takes.
+/// Begins a driver's session over a connected socket, which it takes. `logs` says what of its workers' output it wants:
+/// "none", "lines", "live"; `fold` whether equal lines of several workers are told once.
 #[pyfunction]
 pub(crate) fn connect_driver(
     py: Python<'_>,
     sock_fd: i32,
     namespace: String,
     start: String,
-    logs: bool,
+    logs: &str,
+    fold: bool,
 ) -> PyResult<Py<PyDict>> {
     // SAFETY: the caller gives the descriptor away.
     let socket = unsafe { OwnedFd::from_raw_fd(sock_fd) };
-    begin(py, socket, Role::Driver { namespace, start, logs })
+    let logs = match logs {
+        "live" => LogsWanted::Live,
+        "lines" => LogsWanted::Lines,
+        _ => LogsWanted::None,
+    };
+    let session = begin(py, socket, Role::Driver { namespace, start, logs })?;
+    if fold {
+        runtime(py)?.fold_logs();
+    }
+    Ok(session)
 }
 
 /// Begins a worker's session: connects to the daemon's socket at `address`.

@@ -111,7 +111,7 @@ impl Runtime {
             ToClient::Relayed { from, body } => self.on_relayed(from, &body),
             ToClient::WorkerDied { worker, error, intended } => self.on_worker_died(worker, error, intended),
             ToClient::Logs(lines) => {
-                self.notices.lock().logs.extend(lines);
+                self.notices.lock().waiting.extend(lines);
                 self.noticed.notify_all();
             }
             ToClient::BecomeActor { spec, incarnation, args } => {

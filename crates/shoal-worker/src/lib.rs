@@ -23,6 +23,7 @@ mod lanes;
 mod look;
 mod objects;
 mod orders;
+mod output;
 mod runtime;
 mod state;
 mod trace;

@@ -2,6 +2,7 @@
 use crate::control::Control;
 use crate::exec::Executor;
 use crate::io;
+use crate::output::{Printing, Waiting};
 use crate::state::{Session, State};
 use parking_lot::{Condvar, Mutex};
 use rustc_hash::FxHashMap;
@@ -56,6 +57,9 @@ pub struct Notices {
     pub ready: Vec<u64>,
     /// Lines of workers' output.
     pub logs: Vec<LogLine>,
+    /// Lines that are missing after those, because this process was too busy to print them.
+    pub left_out: u64,
+    pub(crate) waiting: Waiting,
     /// Calls that run here beside others and are cancelled.
     pub cancels: Vec<TaskId>,
     pub(crate) closed: bool,
@@ -83,6 +87,7 @@ pub struct Runtime {
     pub(crate) answered: Condvar,
     pub(crate) notices: Mutex<Notices>,
     pub(crate) noticed: Condvar,
+    pub(crate) printing: Mutex<Printing>,
     pub(crate) closing: AtomicBool,
     // frames that wait for space in the arena
     pub(crate) asked_for_chunk: AtomicBool,
@@ -93,6 +98,13 @@ pub struct Runtime {
     prefix: [u8; 8],
     counter: AtomicU64,
     tokens: AtomicU64,
+}
+
+impl Notices {
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        self.ready.is_empty() && self.cancels.is_empty() && self.logs.is_empty() && self.left_out == 0
+    }
 }
 
 impl Runtime {
@@ -156,6 +168,7 @@ impl Runtime {
             answered: Condvar::new(),
             notices: Mutex::default(),
             noticed: Condvar::new(),
+            printing: Mutex::default(),
             closing: AtomicBool::new(false),
             asked_for_chunk: AtomicBool::new(false),
             arena_full: AtomicBool::new(false),
@@ -190,6 +203,11 @@ impl Runtime {
     /// Microseconds since the runtime began: the core's clock.
     pub(crate) fn now(&self) -> u64 {
         self.start.elapsed().as_micros() as u64
+    }
+
+    /// Lines that several workers write at the same time are told once, with a count, from now on.
+    pub fn fold_logs(&self) {
+        self.printing.lock().fold();
     }
 
     /// Says what runs now: the prefix of this process's lines of output.

@@ -94,9 +94,27 @@ impl Runtime {
 
     /// Blocks until there is something to tell; everything is empty when the session has ended.
     pub fn notices(&self) -> Notices {
+        let mut printing = self.printing.lock();
+        loop {
+            let mut notices = self.await_notices(printing.due());
+            let waiting = std::mem::take(&mut notices.waiting);
+            (notices.logs, notices.left_out) = printing.take(self.now(), waiting, notices.closed);
+            if notices.closed || !notices.is_empty() {
+                return notices;
+            }
+        }
+    }
+
+    /// Takes what is there, once there is something or `due` has come.
+    fn await_notices(&self, due: Option<u64>) -> Notices {
+        let due = due.map(|due| self.start + Duration::from_micros(due));
         let mut notices = self.notices.lock();
-        while notices.ready.is_empty() && notices.logs.is_empty() && notices.cancels.is_empty() && !notices.closed {
-            self.noticed.wait(&mut notices);
+        while notices.is_empty() && notices.waiting.is_empty() && !notices.closed {
+            match due {
+                None => self.noticed.wait(&mut notices),
+                Some(due) if self.noticed.wait_until(&mut notices, due).timed_out() => break,
+                Some(_) => {}
+            }
         }
         let closed = notices.closed;
         std::mem::replace(&mut *notices, Notices { closed, ..Notices::default() })

@@ -197,3 +197,12 @@ def runtime_env(name: str, value: Any) -> dict[str, Any]:
     from shoal.core import runtime_env as environments
 
     return environments.check(value)
+
+
+def logging_config(name: str, value: Any) -> Any:
+    """A `LoggingConfig`, or `None`."""
+    from shoal.logging_config import LoggingConfig
+
+    if value is not None and not isinstance(value, LoggingConfig):
+        raise wrong_type(name, "a LoggingConfig", value)
+    return value

@@ -5,14 +5,11 @@ each event loop once for all that became ready in one batch; values are fetched 
 """
 
 import os
-import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from shoal.core import _ffi
-
-Line = tuple[str, int, bool, str]
+from shoal.core import _ffi, screen
 
 
 class Token(Protocol):
@@ -24,6 +21,19 @@ class Token(Protocol):
 
     def settle(self) -> None:
         """The ref is ready, or the session has ended."""
+
+
+class _Thread(threading.Thread):
+    """Has a `run` of its own: a notebook's kernel patches that of `Thread`, so that what a thread prints appears in the
+    cell that started it. Lines of workers belong into the cell that runs.
+    """
+
+    def __init__(self, serve: Callable[[], None]) -> None:
+        super().__init__(name="shoal-notify", daemon=True)
+        self._serve = serve
+
+    def run(self) -> None:
+        self._serve()
 
 
 class Notifier:
@@ -38,7 +48,7 @@ class Notifier:
         """Starts the thread unless it runs."""
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._serve, name="shoal-notify", daemon=True)
+                self._thread = _Thread(self._serve)
                 self._thread.start()
 
     def watch(self, token: Token) -> None:
@@ -63,18 +73,23 @@ class Notifier:
         self._lock, self._thread, self._pending = threading.Lock(), None, set()
 
     def _serve(self) -> None:
+        lines_of = screen.Screen()
         while True:
             events = _ffi.events()
             if events is None:
                 break
             lines = [what for kind, what in events if kind == "log"]
             if lines:
-                write(lines)
+                lines_of.write(lines)
+            for kind, what in events:
+                if kind == "left_out":
+                    screen.left_out(what)
             ready = [what for kind, what in events if kind == "ready"]
             if ready:
                 self._resolve(ready)
             # Nothing may be kept alive until the next batch.
             del events, lines, ready
+        lines_of.finish()
         self._resolve(list(self._pending))
 
     def _resolve(self, tokens: Iterable[Token]) -> None:
@@ -95,20 +110,6 @@ class Notifier:
 def _settle_all(tokens: list[Token]) -> None:
     for token in tokens:
         token.settle()
-
-
-def write(lines: Iterable[Line]) -> None:
-    """Prints the lines of workers, each whole, under the name and pid of who wrote it."""
-    lines = list(lines)
-    for to_stderr in (False, True):
-        text = "".join(f"({name} pid={pid}) {line}\n" for name, pid, stderr, line in lines if bool(stderr) is to_stderr)
-        stream = sys.stderr if to_stderr else sys.stdout
-        if text and stream is not None:
-            try:
-                stream.write(text)
-                stream.flush()
-            except (OSError, ValueError):
-                pass  # closed, or a pipe that nobody reads
 
 
 NOTIFIER = Notifier()

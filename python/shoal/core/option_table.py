@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from shoal.core import checks
+from shoal.core import checks, settings
 from shoal.core.options import Option, Scope, Status
 
 _YES, _TAKEN, _LATER = Status.SUPPORTED, Status.NO_EFFECT, Status.NOT_YET
@@ -101,14 +101,14 @@ _INIT = [
     _taken("configure_logging", checks.truth, "bool", "True"),
     _taken("logging_level", checks.anything, "int or string", "INFO"),
     _taken("logging_format", checks.any_text, "string", "None"),
-    _taken("logging_config", checks.anything, "LoggingConfig", "None"),
+    _yes("logging_config", checks.logging_config, "LoggingConfig", "None"),
     _later("enable_resource_isolation", "bool", False, default="False"),
     _later("cgroup_path", "string"),
     _later("system_reserved_cpu", "number"),
     _later("system_reserved_memory", "bytes"),
     _later("proxy_server_url", "string"),
     _later("_temp_dir", "string"),
-    _later("_system_config", "dict", {}),
+    _yes("_system_config", settings.check, "dict", "{}", "the names of {doc}`settings`"),
     _later("_node_ip_address", "string", "127.0.0.1"),
     _taken("_metrics_export_port", _WHOLE0, "int", "None"),
     _later("_plasma_directory", "string"),

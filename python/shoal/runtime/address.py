@@ -39,8 +39,8 @@ def resolve(address: str | None, *, sized: bool) -> Target:
         named = running
     if sized:
         raise ValueError(
-            f"num_cpus, num_gpus, resources and object_store_memory can't be given for the instance {named!r}, which "
-            "runs already; address='local' starts a new one"
+            "num_cpus, num_gpus, resources, object_store_memory and _system_config can't be given for the instance "
+            f"{named!r}, which runs already; address='local' starts a new one"
         )
     return Target(path_of(named), False)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from shoal.core import settings
 from shoal.runtime import machine
 
 # An arena smaller than this holds nothing of use.
@@ -13,7 +14,8 @@ def node_config(options: Mapping[str, Any], *, owned: bool) -> dict[str, Any]:
     """The configuration of a node daemon, for `launch.start_node`.
 
     Args:
-        options: Checked arguments of `init`: num_cpus, num_gpus, resources, object_store_memory, _memory.
+        options: Checked arguments of `init`: num_cpus, num_gpus, resources, object_store_memory, _memory,
+            _system_config.
         owned: Whether the node ends with its first client.
 
     Raises:
@@ -35,4 +37,5 @@ def node_config(options: Mapping[str, Any], *, owned: bool) -> dict[str, Any]:
         "object_store_memory": store,
         "memory": options.get("_memory") or max(0, available - store),
         "owned_by_first_client": owned,
+        "settings": settings.of_node(options.get("_system_config")),
     }

@@ -15,7 +15,10 @@ import stat
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shoal.logging_config import LoggingConfig
 
 _UNIT = 10_000
 _START_SECONDS = 30.0
@@ -103,13 +106,14 @@ def forget_current(record: Mapping[str, Any]) -> None:
         return
 
 
-def driver_start() -> str:
+def driver_start(logging_config: "LoggingConfig | None" = None) -> str:
     """How this process was started, as JSON: what its workers take over.
 
     executable, prefix, flags and environ decide which zygote forks them; cwd, sys_path, script_dir, argv and umask are
-    set in each.
+    set in each, and so is the form of records of `logging`.
     """
-    return json.dumps(_driver_start())
+    config = None if logging_config is None else logging_config.to_dict()
+    return json.dumps({**_driver_start(), "logging": config})
 
 
 def _driver_start() -> dict[str, Any]:
@@ -192,6 +196,7 @@ def _complete(config: Mapping[str, Any], session: str) -> dict[str, Any]:
         "zygote_script": os.path.join(package, "runtime", "zygote.py"),
         "package_root": os.path.dirname(package),
         "start": _driver_start(),
+        "settings": config.get("settings", {}),
     }
 
 

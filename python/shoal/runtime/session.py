@@ -12,7 +12,9 @@ from shoal.runtime.context import Context
 if TYPE_CHECKING:
     import socket
 
-_SIZES = ("num_cpus", "num_gpus", "resources", "object_store_memory")
+    from shoal.logging_config import LoggingConfig
+
+_SIZES = ("num_cpus", "num_gpus", "resources", "object_store_memory", "_system_config")
 
 
 class _State:
@@ -36,6 +38,7 @@ def init(
     namespace: str | None = None,
     ignore_reinit_error: bool = False,
     log_to_driver: bool = True,
+    logging_config: "LoggingConfig | None" = None,
     runtime_env: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Context:
@@ -52,6 +55,7 @@ def init(
         namespace: Where named actors are looked up; by default a random one.
         ignore_reinit_error: Whether a second `init` returns the session that there is.
         log_to_driver: Whether the lines that workers print appear here.
+        logging_config: How records of `logging` look, here and in the workers; `None` leaves them be.
         runtime_env: `env_vars` and a local `working_dir` for every task and actor.
         **options: Ray's other arguments; the documentation's page on compatibility lists them.
 
@@ -82,6 +86,7 @@ def init(
         "namespace": namespace,
         "ignore_reinit_error": ignore_reinit_error,
         "log_to_driver": log_to_driver,
+        "logging_config": logging_config,
         "runtime_env": runtime_env,
     }
     checked = _with_job_config(check_options(Scope.INIT, {**given, **options}, what="init()"))
@@ -122,6 +127,9 @@ def _again(ignore: bool) -> Context:
 
 
 def _begin(options: dict[str, Any]) -> Context:
+    from shoal.core import settings
+
+    fold = bool(settings.value("dedup_logs"))
     # While the daemon starts, a CPU is free for what the first call will need.
     warm = threading.Thread(target=_import, name="shoal-import", daemon=True)
     warm.start()
@@ -135,9 +143,9 @@ def _begin(options: dict[str, Any]) -> Context:
         namespace = options.get("namespace") or f"anonymous-{os.urandom(8).hex()}"
         logs = bool(options.get("log_to_driver", True))
         _ffi.set_hooks(HOOKS)
-        start = launch.driver_start()
+        start = launch.driver_start(options.get("logging_config"))
         # The descriptor is the core's from here on, whatever comes of it.
-        connected = _ffi.connect_driver(sock.detach(), namespace, start, logs)
+        connected = _ffi.connect_driver(sock.detach(), namespace, start, _wanted(logs), fold)
     except BaseException:
         sock.close()
         raise
@@ -149,6 +157,13 @@ def _begin(options: dict[str, Any]) -> Context:
         shutdown()
         raise
     return _STATE.context
+
+
+def _wanted(logs: bool) -> str:
+    """What of the workers' output this process can show."""
+    from shoal.core.screen import terminal_of_lines
+
+    return "none" if not logs else "live" if terminal_of_lines() is not None else "lines"
 
 
 def _import() -> None:
@@ -190,6 +205,11 @@ def _connect(path: str) -> "socket.socket":
 
 def _settle(options: dict[str, Any], logs: bool) -> None:
     """What a session has besides its connection."""
+    config = options.get("logging_config")
+    if config is not None:
+        from shoal.core.logs import apply
+
+        apply(config)
     env = options.get("runtime_env")
     if env:
         from shoal.runtime.working_dir import staged
@@ -252,6 +272,10 @@ def _end(at_exit: bool) -> None:
             _ffi.disconnect(at_exit)
         finally:
             NOTIFIER.join()
+            if "shoal.core.logs" in sys.modules:
+                from shoal.core.logs import withdraw
+
+                withdraw()
             if "shoal.runtime.working_dir" in sys.modules:
                 from shoal.runtime.working_dir import discard
 

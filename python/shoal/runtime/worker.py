@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from types import FrameType
+from typing import Any
 
 # The zygote imports this module, so that its children need not import any of these.
 from shoal.core import _ffi, actor_class, actor_runtime, decorators, option_table, templates  # noqa: F401
@@ -14,12 +15,13 @@ from shoal.core.runtime_env import decode
 from shoal.runtime import api  # noqa: F401
 
 
-def main(address: str, start: int) -> None:
+def main(address: str, start: int, logging_config: dict[str, Any] | None = None) -> None:
     """Runs this process as a worker of the node at `address`; called in the zygote's child, on its main thread.
 
     Args:
         address: The daemon's address for workers.
         start: The number of the start that the daemon gave.
+        logging_config: Arguments of the driver's `LoggingConfig`, if it has one.
     """
     if os.environ.get("SHOAL_COMPAT"):
         from shoal import compat
@@ -33,6 +35,11 @@ def main(address: str, start: int) -> None:
     LIVE.in_worker = True
     LIVE.worker_env = session.get("runtime_env", "")
     LIVE.begin()
+    if logging_config is not None:
+        from shoal.core import logs
+        from shoal.logging_config import LoggingConfig
+
+        logs.apply(LoggingConfig(**logging_config))
     os.environ["SHOAL_ADDRESS"] = session["address"]
     apply(LIVE.worker_env)
     code = _ffi.run_worker()

@@ -215,7 +215,7 @@ def _run_worker(request: dict[str, Any]) -> None:
     from shoal.runtime.worker import main
 
     set_title(_IDLE)
-    main(request["address"], request["start"])
+    main(request["address"], request["start"], request["job"].get("logging"))
 
 
 def _main() -> None:

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shoal_net::{FrameReader, FrameWriter, NetError, WakeSocket};
 use shoal_proto::PROTOCOL;
-use shoal_proto::control::{Hello, Request, Role, ToClient, ToNode, Welcome};
+use shoal_proto::control::{Hello, LogsWanted, Request, Role, ToClient, ToNode, Welcome};
 use shoal_ring::Bell;
 use shoal_types::{LeaseKey, Resources, UNIT, WorkerId};
 use std::io::{Read, Write};
@@ -236,7 +236,7 @@ impl Drop for Instance {
 
 pub fn driver_role() -> Role {
     let start = json!({"executable": "x", "prefix": "x", "flags": [], "environ": {}}).to_string();
-    Role::Driver { namespace: "ns".into(), start, logs: true }
+    Role::Driver { namespace: "ns".into(), start, logs: LogsWanted::Lines }
 }
 
 /// The zygote: starts workers as this program again, says so, and how they ended.

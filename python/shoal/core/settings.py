@@ -1,0 +1,205 @@
+"""The table of settings: what a user may tune, by environment variable or `init(_system_config={name: value})`.
+
+`docs/settings.md` is made from it: `python -m shoal.core.settings > docs/settings.md`. The daemon's defaults are those
+of `Settings` in `crates/shoal-node/src/config.rs`.
+"""
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from shoal.core.nearest import nearest
+
+Number = float | int | bool
+
+
+class Setting(NamedTuple):
+    """One row of the table."""
+
+    name: str
+    default: Number
+    takes: str
+    check: Callable[[str], Number]
+    """Makes a value of its text; raises `ValueError` if it is none."""
+    meaning: str
+    node: bool = True
+    """Whether it is the node daemon's: set when that is started, for all drivers."""
+    shown: str = ""
+    """The default in words."""
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return f"SHOAL_{self.name.upper()}"
+
+    @property
+    def ray(self) -> tuple[str, str]:
+        """Ray's names of that variable, which count under `shoal.compat`."""
+        return f"RAY_{self.name}", f"RAY_{self.name.upper()}"
+
+
+def _whole(minimum: int) -> Callable[[str], Number]:
+    def check(text: str) -> int:
+        number = int(text)
+        if number < minimum:
+            raise ValueError(text)
+        return number
+
+    return check
+
+
+def _number(low: float, high: float = math.inf) -> Callable[[str], Number]:
+    def check(text: str) -> float:
+        number = float(text)
+        if not low <= number <= high or math.isinf(number):
+            raise ValueError(text)
+        return number
+
+    return check
+
+
+def _switch(text: str) -> bool:
+    words = {"0": False, "1": True, "false": False, "true": True}
+    if text.lower() not in words:
+        raise ValueError(text)
+    return words[text.lower()]
+
+
+_ROWS = [
+    Setting(
+        "dedup_logs",
+        True,
+        "1 or 0",
+        _switch,
+        "Equal lines that several workers print within 3 s are shown once, with their count.",
+        node=False,
+    ),
+    Setting(
+        "log_burst_lines",
+        10_000,
+        "a whole number ≥ 1",
+        _whole(1),
+        "Lines of one stream of a worker that reach the driver within a second. The others are counted, and are in its "
+        "log file.",
+    ),
+    Setting(
+        "log_rotate_bytes",
+        64 << 20,
+        "a whole number of bytes ≥ 1024",
+        _whole(1024),
+        "Size at which a worker's log file begins anew.",
+        shown="64 MiB",
+    ),
+    Setting(
+        "log_rotate_count",
+        3,
+        "a whole number ≥ 0",
+        _whole(0),
+        "Older log files that are kept for each stream of a worker, as `.1`, `.2` and so on.",
+    ),
+    Setting(
+        "log_rotate_seconds",
+        86_400.0,
+        "a number of seconds ≥ 1",
+        _number(1.0),
+        "Age at which a worker's log file begins anew, with the next line.",
+        shown="a day",
+    ),
+]
+
+TABLE: dict[str, Setting] = {row.name: row for row in _ROWS}
+
+
+def value(name: str) -> Number:
+    """A setting's value as the environment has it.
+
+    Args:
+        name: A name of the table.
+
+    Raises:
+        ValueError: The variable has something else than the setting takes.
+    """
+    row = TABLE[name]
+    names = (row.variable, *row.ray) if os.environ.get("SHOAL_COMPAT") else (row.variable,)
+    for variable in names:
+        text = os.environ.get(variable)
+        if text:
+            return _checked(row, variable, text)
+    return row.default
+
+
+def of_node(given: Mapping[str, Any] | None = None) -> dict[str, Number]:
+    """The settings of a new node daemon.
+
+    Args:
+        given: `init(_system_config=...)`, which counts before the environment.
+
+    Raises:
+        ValueError: A value is none that its setting takes.
+    """
+    found = {name: value(name) for name, row in TABLE.items() if row.node}
+    for name, what in (given or {}).items():
+        found[name] = _checked(TABLE[name], f"_system_config[{name!r}]", str(what))
+    return found
+
+
+def check(option: str, given: Any) -> dict[str, Any]:
+    """A mapping of settings of the node; the check of `_system_config`.
+
+    Raises:
+        TypeError: It is no mapping.
+        ValueError: A name is unknown, or no setting of the node, or a value is none that its setting takes.
+    """
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{option} takes a dict of settings, not {given!r}")
+    for name, what in given.items():
+        row = TABLE.get(name)
+        if row is None:
+            close = nearest(str(name), list(TABLE))
+            hint = f"; did you mean {close!r}?" if close else ""
+            raise ValueError(f"{option} has {name!r}, which is no setting{hint}")
+        if not row.node:
+            raise ValueError(f"{option} has {name!r}, which is a driver's own: set {row.variable}")
+        _checked(row, f"{option}[{name!r}]", str(what))
+    return dict(given)
+
+
+def _checked(row: Setting, where: str, text: str) -> Number:
+    try:
+        return row.check(text)
+    except ValueError:
+        raise ValueError(f"{where} takes {row.takes}, not {text!r}") from None
+
+
+_HEAD = """# Settings
+
+Made from `python/shoal/core/settings.py` by `python -m shoal.core.settings`; don't edit it by hand.
+
+Each is an environment variable. Those of the *node* count when an instance is started, by `init()` or `shoal start`;
+`init` takes them by name, too: `init(_system_config={"log_rotate_count": 5})`. Those of the *driver* count in each
+`init()`. Under `shoal.compat`, the same names that begin with `RAY_` count as well.
+
+| Variable | Takes | Default | Whose | Meaning |
+|---|---|---|---|---|
+"""
+
+
+def page() -> str:
+    """The text of `docs/settings.md`.
+
+    Example:
+        >>> from shoal.core.settings import page
+        >>> page().splitlines()[0]
+        '# Settings'
+    """
+    return _HEAD + "".join(_row(row) for row in TABLE.values())
+
+
+def _row(row: Setting) -> str:
+    default = row.shown or f"{float(row.default):g}"
+    return f"| `{row.variable}` | {row.takes} | {default} | {'node' if row.node else 'driver'} | {row.meaning} |\n"
+
+
+if __name__ == "__main__":
+    print(page(), end="")

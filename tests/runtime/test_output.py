@@ -1,0 +1,238 @@
+"""What workers print: limits, folding, log files, lines that redraw themselves, structured logs."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import shoal
+
+TWO = """
+import os, sys, time, shoal
+shoal.init(num_cpus=2, _system_config={config})
+@shoal.remote
+class Speaker:
+    def pid(self):
+        return os.getpid()
+    def say(self, *lines):
+        for line in lines:
+            print(line)
+a, b = Speaker.remote(), Speaker.remote()
+pids = shoal.get([a.pid.remote(), b.pid.remote()])
+"""
+
+
+def lines_of(run, name="Speaker"):
+    return re.findall(rf"^\({name} pid=(\d+)\) (.*)$", run.stdout, re.M)
+
+
+def test_equal_lines_of_several_workers_are_shown_once(shoal_run):
+    program = TWO.format(config={}) + textwrap.dedent(
+        """
+        shoal.get(a.say.remote("loading", "mine"))
+        time.sleep(0.3)
+        shoal.get(b.say.remote(*["loading"] * 3, "step 2"))
+        time.sleep(0.3)
+        print("before")
+        shoal.shutdown()
+        print(pids)
+        """
+    )
+    run = shoal_run(program)
+    a, b = json.loads(run.stdout.splitlines()[-1])
+    shown = [(int(pid), line) for pid, line in lines_of(run)]
+    assert shown == [(a, "loading"), (a, "mine"), (b, "step 2"), (b, "loading [3 times more]")]
+    assert run.stdout.index("step 2") < run.stdout.index("before") < run.stdout.index("times more")
+    run = shoal_run(program, env={"SHOAL_DEDUP_LOGS": "0"})
+    assert [line for _, line in lines_of(run)] == ["loading", "mine", "loading", "loading", "loading", "step 2"]
+
+
+def test_a_flood_is_cut_counted_and_whole_in_its_file(shoal_run):
+    run = shoal_run(
+        TWO.format(config={"log_burst_lines": 100, "log_rotate_bytes": 1 << 20, "log_rotate_count": 9})
+        + textwrap.dedent(
+            """
+            flood = a.say.remote(*(f"line {i}" for i in range(150_000)))
+            t = time.monotonic()
+            shoal.get([b.pid.remote() for _ in range(20)])
+            quick = time.monotonic() - t
+            shoal.get(flood)
+            shoal.get(b.say.remote("other"))
+            logs = os.path.join(shoal.get_runtime_context().get_temp_dir(),
+                                shoal.get_runtime_context().get_session_name(), "logs")
+            shoal.shutdown()
+            print(quick, logs)
+            """
+        )
+    )
+    quick, logs = run.stdout.splitlines()[-1].split()
+    assert float(quick) < 10
+    shown = [line for _, line in lines_of(run)]
+    assert "other" in shown
+    numbers = [int(line.split()[1]) for line in shown if line.startswith("line ")]
+    marks = [re.fullmatch(r"… (\d+) lines left out, see (.*)", line) for line in shown if line.startswith("…")]
+    assert numbers == sorted(numbers) and numbers[:100] == list(range(100)) and len(numbers) < 100_000
+    assert len(numbers) + sum(int(mark[1]) for mark in marks if mark) == 150_000
+    files = sorted(Path(logs).glob("worker-*.out*"))
+    assert marks[0] and Path(marks[0][2]) in files
+    written = [path.read_text() for path in files]
+    assert len(files) > 2 and all(len(text) <= 1 << 20 for text in written)
+    assert all(text.endswith("\n") for text in written)
+    assert sorted(int(line.split()[1]) for text in written for line in text.splitlines() if "line" in line) == [
+        *range(150_000)
+    ]
+
+
+BAR = """
+import shoal, sys, time
+shoal.init(num_cpus=2)
+@shoal.remote
+def bar(name):
+    for i in range(0, 101, 10):
+        sys.stderr.write(f"\\r{name} {i:3d}%")
+        sys.stderr.flush()
+        time.sleep(0.05)
+    print(file=sys.stderr)
+    print("\\x1b[31mred", name)
+refs = [bar.remote("left"), bar.remote("right")]
+time.sleep(0.4)
+print("of the driver")
+shoal.get(refs)
+shoal.shutdown()
+"""
+
+
+def test_a_redrawn_line_is_printed_once_where_there_is_no_terminal(shoal_run):
+    run = shoal_run(BAR)
+    bars = sorted(re.findall(r"^\(bar pid=\d+\) (.*)$", run.stderr, re.M))
+    assert bars == ["left 100%", "right 100%"]
+    assert "\r" not in run.stderr
+    assert sorted(re.findall(r"\) (\x1b.*)$", run.stdout, re.M)) == [
+        f"\x1b[31mred {n}\x1b[0m" for n in ("left", "right")
+    ]
+
+
+def test_a_redrawn_line_is_one_row_of_the_terminal(tmp_path):
+    text = run_in_terminal(BAR, tmp_path)
+    assert any(f"left {i:3d}%" in text for i in range(10, 100, 10)), text
+    rows = [re.sub(r" pid=\d+", "", row) for row in Terminal(text).rows if row]
+    assert sorted(rows) == ["(bar) left 100%", "(bar) red left", "(bar) red right", "(bar) right 100%", "of the driver"]
+
+
+def run_in_terminal(program: str, folder: Path) -> str:
+    path = folder / "program.py"
+    path.write_text(program)
+    ours, theirs = pty.openpty()
+    subprocess.run(["stty", "rows", "24", "cols", "80"], stdin=theirs, check=True)
+    env = {**os.environ, "TERM": "xterm"}
+    process = subprocess.Popen([sys.executable, path], stdin=theirs, stdout=theirs, stderr=theirs, env=env)
+    os.close(theirs)
+    parts, end = [], time.monotonic() + 60
+    while time.monotonic() < end and select.select([ours], [], [], 60)[0]:
+        try:
+            parts.append(os.read(ours, 1 << 16))
+        except OSError:
+            break
+    os.close(ours)
+    assert process.wait(10) == 0
+    return b"".join(parts).decode()
+
+
+class Terminal:
+    """As much of a terminal as is needed to see what stays on it."""
+
+    def __init__(self, text: str) -> None:
+        self.rows, self.row, self.column = [""], 0, 0
+        for part in re.findall(r"\x1b\[[0-9;]*[A-Za-z]|[\r\n]|[^\x1b\r\n]+", text):
+            self.take(part)
+        self.rows = [row.rstrip() for row in self.rows]
+
+    def take(self, part: str) -> None:
+        if part == "\n":
+            self.row += 1
+            if self.row == len(self.rows):
+                self.rows.append("")
+        elif part == "\r":
+            self.column = 0
+        elif part.endswith("A"):
+            self.row = max(0, self.row - int(part[2:-1]))
+        elif part.endswith("J"):
+            self.rows = [*self.rows[: self.row], self.rows[self.row][: self.column]]
+        elif not part.startswith("\x1b"):
+            row = self.rows[self.row].ljust(self.column)
+            self.rows[self.row] = row[: self.column] + part + row[self.column + len(part) :]
+            self.column += len(part)
+
+
+LOGGING = """
+import logging, shoal
+logging.getLogger("before").warning("plain")
+shoal.init(num_cpus=1, logging_config=shoal.LoggingConfig(encoding=ENCODING, additional_log_standard_attrs=["name"]))
+@shoal.remote
+def work():
+    logging.getLogger("mine").info("in a task", extra={"step": 7})
+@shoal.remote
+class Actor:
+    async def work(self):
+        try:
+            1 / 0
+        except ZeroDivisionError:
+            logging.exception("in an actor")
+shoal.get(work.remote())
+actor = Actor.options(name="the actor").remote()
+shoal.get(actor.work.remote())
+logging.info("in the driver")
+logging.debug("too low")
+shoal.shutdown()
+logging.info("after")
+"""
+
+
+def test_structured_logs_tell_where_they_were_made(shoal_run):
+    run = shoal_run(LOGGING.replace("ENCODING", '"JSON"'))
+    records = {}
+    for line in run.stderr.splitlines()[1:]:
+        record = json.loads(line[line.index("{") :])
+        records[record["message"]] = record
+    assert set(records) == {"in a task", "in an actor", "in the driver"}
+    task, actor, driver = records["in a task"], records["in an actor"], records["in the driver"]
+    assert (task["name"], task["levelname"], task["step"], task["task_name"]) == ("mine", "INFO", 7, "work")
+    assert task["filename"] == "program.py" and task["lineno"] > 0 and task["timestamp_ns"] > 10**18
+    assert task["task_id"] and "actor_id" not in task
+    assert actor["actor_id"] and actor["actor_name"] == "the actor" and "ZeroDivisionError" in actor["exc_text"]
+    assert actor["worker_id"] != task["worker_id"] and "task_id" not in driver
+    for name in ("job_id", "node_id"):
+        assert task[name] == actor[name] == driver[name]
+
+
+def test_structured_logs_as_text(shoal_run):
+    run = shoal_run(LOGGING.replace("ENCODING", '"TEXT"'))
+    line = next(line for line in run.stderr.splitlines() if "in a task" in line)
+    assert re.match(
+        r"\(work pid=\d+\) \d{4}-\d\d-\d\d [\d:,]+\tINFO program.py:\d+ -- in a task name=mine job_id=\w+", line
+    )
+    assert "task_name=work" in line
+    assert "ZeroDivisionError: division by zero" in run.stderr
+    assert "after" not in run.stderr and "too low" not in run.stderr
+
+
+def test_a_wrong_setting_is_told(shoal_run):
+    run = shoal_run("import shoal; shoal.init()", env={"SHOAL_LOG_ROTATE_COUNT": "many"}, check=False)
+    assert "ValueError: SHOAL_LOG_ROTATE_COUNT takes a whole number ≥ 0, not 'many'" in run.stderr
+    with_ray = {"RAY_DEDUP_LOGS": "perhaps", "SHOAL_COMPAT": "1"}
+    run = shoal_run("import shoal; shoal.init()", env=with_ray, check=False)
+    assert "ValueError: RAY_DEDUP_LOGS takes 1 or 0, not 'perhaps'" in run.stderr
+
+
+def test_output_is_off_when_nobody_wants_it(shoal_run):
+    assert shoal is not None
+    run = shoal_run(BAR.replace("num_cpus=2", "num_cpus=2, log_to_driver=False"))
+    assert (run.stdout, run.stderr) == ("of the driver\n", "")
