@@ -2,6 +2,8 @@
 //!
 //! - BREAK-1 the hook is this library's own: panics of other extension modules never come here.
 //! - BREAK-2 the hook takes no lock that the panicking thread may hold.
+use std::fmt::Arguments;
+use std::io::Write;
 use std::sync::OnceLock;
 
 /// The exit code of a daemon or worker that has met a broken invariant.
@@ -19,9 +21,20 @@ pub fn on_panic(then: impl Fn(&str, &str) + Send + Sync + 'static) {
     }));
 }
 
+/// Writes a line to standard error, which may be closed, or a file on a full disk: then nobody can be told.
+#[macro_export]
+macro_rules! say {
+    ($($what:tt)*) => { $crate::broken::say(format_args!($($what)*)) };
+}
+
+/// What [`say!`] calls.
+pub fn say(what: Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "shoal: {what}");
+}
+
 /// What a daemon or worker does: says so where its log is, and ends at once.
 pub fn log_and_exit(line: &str, stack: &str) {
-    eprintln!("{stack}\nshoal: {line}; process {} ends", std::process::id());
+    let _ = writeln!(std::io::stderr(), "{stack}\nshoal: {line}; process {} ends", std::process::id());
     // SAFETY: nothing of this process is to run any more, its exit handlers included.
     unsafe { libc::_exit(EXIT_CODE) };
 }

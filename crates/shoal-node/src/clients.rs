@@ -120,7 +120,7 @@ impl Node {
     /// A peer that breaks the protocol is cut off; a worker is killed.
     fn on_nonsense(&mut self, id: u64, error: &str) {
         let Some(conn) = self.conns.get(&id) else { return };
-        eprintln!("shoal: process {} sent something that cannot be read: {error}", conn.pid);
+        shoal_net::say!("process {} sent something that cannot be read: {error}", conn.pid);
         if let Some(worker) = conn.client {
             self.kill_worker(worker, "it sent something that cannot be read");
         }

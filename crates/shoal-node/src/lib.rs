@@ -34,6 +34,7 @@ mod orders;
 mod procs;
 mod requests;
 mod status;
+mod stored;
 mod sys;
 mod tables;
 mod token;
@@ -63,7 +64,7 @@ pub fn run(config: &str, first_client: RawFd, zygote: RawFd, zygote_pid: i32) ->
             node.serve()
         }
         Err(error) => {
-            eprintln!("shoal: the node daemon cannot start: {error}");
+            shoal_net::say!("the node daemon cannot start: {error}");
             1
         }
     }

@@ -6,6 +6,7 @@ use crate::jobs::Job;
 use crate::lanes::Lanes;
 use crate::look::Looks;
 use crate::procs::Proc;
+use crate::stored::Writes;
 use crate::sys::{self, Clock};
 use crate::tables::Past;
 use crate::token::Token;
@@ -39,6 +40,7 @@ pub(crate) struct Node {
     pub gcs: Gcs,
     pub arena: ArenaServer,
     arena_due: Option<Duration>,
+    pub writes: Writes,
     pub conns: BTreeMap<u64, Conn>,
     pub last_conn: u64,
     pub clients: BTreeMap<WorkerId, Client>,
@@ -103,6 +105,7 @@ impl Node {
             signals,
             arena,
             arena_due: None,
+            writes: Writes::from_environment(),
             conns: BTreeMap::new(),
             last_conn: 0,
             clients: BTreeMap::new(),
@@ -140,7 +143,7 @@ impl Node {
                 return code;
             }
             if let Err(error) = self.poller.wait(&mut events, self.patience()) {
-                eprintln!("shoal: the node daemon cannot go on: {error}");
+                shoal_net::say!("the node daemon cannot go on: {error}");
                 self.ending = Some(1);
                 continue;
             }
@@ -157,7 +160,7 @@ impl Node {
         let now = self.clock.micros();
         let procs = self.procs.values().filter_map(|p| p.deadline).min();
         let arena = self.arena_due.map(|due| due.as_micros() as u64);
-        let due = [self.sched.next_deadline(), procs, arena, self.looks.deadline(), self.logs_due];
+        let due = [self.sched.next_deadline(), procs, arena, self.looks.deadline(), self.logs_due, self.writes.due()];
         let due = due.into_iter().flatten().min()?;
         Some(Duration::from_micros(due.saturating_sub(now)))
     }
@@ -167,6 +170,7 @@ impl Node {
         self.check_deadlines(now);
         self.check_looks(now);
         self.check_logs(now);
+        self.tick_store(now);
         if self.sched.next_deadline().is_some_and(|due| due <= now) {
             self.sched_event(SchedEvent::Ticked);
         }

@@ -40,8 +40,7 @@ impl Node {
 
     pub(crate) fn carry_out_gcs(&mut self, order: GcsOrder) {
         match order {
-            // The memory store: what is in the directory is stored.
-            GcsOrder::Store { write, .. } => self.gcs_event(GcsEvent::Stored(write)),
+            GcsOrder::Store { write, .. } => self.store(write),
             GcsOrder::Answer { ask, body } => self.answer(ask, body),
             GcsOrder::WantWorker { actor, job } => self.want_worker(actor, job),
             GcsOrder::DropWant(actor) => self.sched_event(SchedEvent::ActorGone(actor)),

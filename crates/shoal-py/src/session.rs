@@ -49,7 +49,7 @@ fn tell_runtime(line: &str, stack: &str) {
     let runtime = RUNTIME.try_read().and_then(|runtime| runtime.clone());
     match runtime {
         Some(runtime) => runtime.broke(line, stack),
-        None => eprintln!("{stack}\nshoal: {line}"),
+        None => shoal_net::say!("{line}\n{stack}"),
     }
 }
 

@@ -117,7 +117,7 @@ impl Worker {
         let request = match Request::decode(&frame.bytes) {
             Ok(request) => request,
             Err(error) => {
-                eprintln!("shoal: a request cannot be read: {error}");
+                shoal_net::say!("a request cannot be read: {error}");
                 return Ok(());
             }
         };

@@ -266,7 +266,7 @@ impl Table {
                 }
                 Ok(None) => status.set_worker_busy(false),
                 Err(error) => {
-                    eprintln!("shoal: a caller's lane cannot be read ({error}); it is closed");
+                    shoal_net::say!("a caller's lane cannot be read ({error}); it is closed");
                     self.remove(runtime, id);
                 }
             }
@@ -367,7 +367,7 @@ impl Runtime {
             drop(table);
             match self.classify(bytes, lane, caller) {
                 Ok(work) => return Some(work),
-                Err(error) => eprintln!("shoal: a request cannot be read: {error}"),
+                Err(error) => shoal_net::say!("a request cannot be read: {error}"),
             }
         }
     }

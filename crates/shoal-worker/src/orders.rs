@@ -185,7 +185,7 @@ impl Runtime {
     }
 
     fn corrupt(&self, worker: WorkerId, error: &dyn std::fmt::Display) {
-        eprintln!("shoal: worker {worker} wrote a reply that cannot be read ({error}); it is ended");
+        shoal_net::say!("worker {worker} wrote a reply that cannot be read ({error}); it is ended");
         self.control.send(&ToNode::KillWorker(worker));
     }
 

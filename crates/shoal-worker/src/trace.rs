@@ -18,7 +18,7 @@ impl Trace {
                 Some(trace)
             }
             Err(error) => {
-                eprintln!("shoal: SHOAL_TRACE: cannot write {}: {error}", path.display());
+                shoal_net::say!("SHOAL_TRACE: cannot write {}: {error}", path.display());
                 None
             }
         }
