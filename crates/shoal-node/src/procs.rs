@@ -15,6 +15,9 @@ pub(crate) const GRACE: u64 = 1_000_000;
 /// How long a worker may take from its fork to its greeting.
 const GREETING: u64 = 60_000_000;
 
+/// How long a zygote that is to fork may say nothing, once it has come up: one that is stopped, say, is replaced then.
+const FORKING: u64 = 5_000_000;
+
 /// One worker process, by the number of its start.
 pub(crate) struct Proc {
     pub job: JobId,
@@ -35,7 +38,7 @@ pub(crate) struct Proc {
     pub dismissed: bool,
     /// Its process has ended.
     pub ended: Option<Ended>,
-    /// When patience with it ends: it does not greet, it closed its connection, or nobody says how it ended.
+    /// When patience with it ends: it is not forked, it does not greet, it closed its connection, or nobody says how it ended.
     pub deadline: Option<u64>,
 }
 
@@ -54,7 +57,7 @@ impl Node {
         self.ask_fork(zygote, start, &shape, &gpus, vec![out_end, err_end]);
         let output = Output::new(Stream::new(out), Stream::new(err));
         let (pid, pidfd, worker, killed, leaving) = (None, None, None, None, None);
-        let (dismissed, ended, deadline) = (false, None, None);
+        let (dismissed, ended, deadline) = (false, None, Some(self.clock.micros() + FORKING));
         let proc =
             Proc { job, shape, gpus, zygote, pid, pidfd, worker, output, killed, leaving, dismissed, ended, deadline };
         self.procs.insert(start, proc);
@@ -109,19 +112,35 @@ impl Node {
         }
     }
 
-    /// What patience ran out of: kills who closed its connection and lives on, gives up on who can't say how it ended.
+    /// What patience ran out of: kills the zygote that forks nothing, who closed its connection and lives on, gives up on who can't say how it ended.
     pub(crate) fn check_deadlines(&mut self, now: u64) {
         let due = self.procs.iter().filter(|(_, p)| p.deadline.is_some_and(|d| d <= now));
         for start in due.map(|(start, _)| *start).collect::<Vec<_>>() {
-            let proc = self.procs.get_mut(&start).expect("listed above");
+            let Some(proc) = self.procs.get_mut(&start) else { continue };
             proc.deadline = None;
-            if proc.pidfd.is_none() {
+            if proc.pid.is_none() {
+                let zygote = proc.zygote;
+                self.check_zygote(start, zygote, now);
+            } else if proc.pidfd.is_none() {
                 self.end_proc(start, Ended::Unknown);
             } else if proc.worker.is_none() {
                 self.kill_proc(start, "it did not greet the daemon in a minute");
             } else {
                 self.kill_proc(start, "it closed its connection to the daemon");
             }
+        }
+    }
+
+    /// This start has waited for its fork since long: by the zygote's fault if it has said nothing meanwhile.
+    fn check_zygote(&mut self, start: u64, zygote: u64, now: u64) {
+        let Some(z) = self.zygotes.get(&zygote) else { return };
+        let patience = if z.is_up() { FORKING } else { GREETING };
+        if z.heard + patience <= now {
+            return self.kill_zygote(zygote);
+        }
+        let due = z.heard + patience;
+        if let Some(proc) = self.procs.get_mut(&start) {
+            proc.deadline = Some(due);
         }
     }
 

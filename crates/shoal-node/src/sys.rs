@@ -95,6 +95,15 @@ pub(crate) fn kill_group(pid: u32) {
     }
 }
 
+/// Kills a process alone: the children of a zygote live on.
+pub(crate) fn kill_process(pid: u32) {
+    let Ok(pid) = i32::try_from(pid) else { return };
+    if pid > 1 {
+        // SAFETY: a plain system call.
+        unsafe { libc::kill(pid, libc::SIGKILL) };
+    }
+}
+
 /// Another descriptor of the same file, close-on-exec.
 pub(crate) fn dup(fd: &OwnedFd) -> Option<OwnedFd> {
     fd.try_clone().ok()

@@ -49,11 +49,13 @@ pub(crate) struct Zygote {
     lines: VecDeque<Line>,
     received: Vec<u8>,
     up: bool,
+    /// When it last said something; at first when it was started.
+    pub heard: u64,
 }
 
 impl Zygote {
-    pub fn new(key: ZygoteKey, fd: OwnedFd, pid: u32, token: u64) -> Self {
-        Self { key, fd, pid, token, lines: VecDeque::new(), received: Vec::new(), up: false }
+    pub fn new(key: ZygoteKey, fd: OwnedFd, pid: u32, token: u64, now: u64) -> Self {
+        Self { key, fd, pid, token, lines: VecDeque::new(), received: Vec::new(), up: false, heard: now }
     }
 
     /// Whether it has said anything: what it is started with is all right.

@@ -89,7 +89,7 @@ impl Node {
         self.last_zygote += 1;
         let token = Token::Zygote(self.last_zygote).into();
         let _ = self.poller.add(&fd, token, Interest::Read);
-        self.zygotes.insert(self.last_zygote, Zygote::new(key, fd, pid, token));
+        self.zygotes.insert(self.last_zygote, Zygote::new(key, fd, pid, token, self.clock.micros()));
         self.last_zygote
     }
 
@@ -128,8 +128,10 @@ impl Node {
         if writable {
             self.flush_zygote(id);
         }
+        let now = self.clock.micros();
         let Some(z) = self.zygotes.get_mut(&id) else { return };
         let (said, alive) = z.read();
+        z.heard = now;
         for said in said {
             match (said.start, said.pid, said.status, said.error) {
                 (Some(start), _, _, Some(reason)) => self.on_fork_failed(start, reason),
@@ -147,6 +149,16 @@ impl Node {
         if self.procs.remove(&start).is_some() {
             self.sched_event(SchedEvent::StartFailed { start, reason });
         }
+    }
+
+    /// It has not forked for long. Its end is heard on its socket.
+    pub(crate) fn kill_zygote(&mut self, id: u64) {
+        let Some(z) = self.zygotes.get(&id) else { return };
+        shoal_net::say!(
+            "the process that forks workers (process {}) does not answer: it is killed and replaced",
+            z.pid
+        );
+        sys::kill_process(z.pid);
     }
 
     /// What it had not forked yet comes to nothing; its children are ours now. The next start makes a new one.
