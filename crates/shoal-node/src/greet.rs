@@ -126,6 +126,7 @@ impl Node {
         let proc = start.and_then(|start| self.procs.get(&start));
         let of_job = self.jobs.get(&job);
         Welcome {
+            pid: std::process::id(),
             node: self.id,
             worker,
             job,

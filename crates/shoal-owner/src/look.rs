@@ -105,6 +105,11 @@ impl Owner {
         !self.objects.by_holder.is_empty() || !self.tasks.is_empty() || !self.calls.is_empty()
     }
 
+    /// Whether tasks or calls of this process are not done.
+    pub fn has_unfinished(&self) -> bool {
+        !self.tasks.is_empty() || !self.calls.is_empty()
+    }
+
     /// When [`Event::Ticked`](crate::Event::Ticked) is due; may be early, never late.
     pub fn next_deadline(&self) -> Option<u64> {
         (self.deadline != u64::MAX).then_some(self.deadline)

@@ -370,6 +370,8 @@ pub enum ToClient {
 /// What a client needs to know to begin.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Welcome {
+    /// The daemon's process.
+    pub pid: u32,
     /// The node.
     pub node: NodeId,
     /// The client's id.

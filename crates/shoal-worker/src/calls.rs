@@ -1,4 +1,5 @@
 //! What the user's code does: call, cancel, make and end actors; and what the daemon says of it.
+use crate::control::SIGN;
 use crate::dead::Place;
 use crate::lanes::{CallerEnd, Peer};
 use crate::objects::ASYNC_CHUNK;
@@ -99,6 +100,7 @@ impl Runtime {
     pub(crate) fn on_message(&self, msg: ToClient, fds: Vec<OwnedFd>) {
         match msg {
             ToClient::Response { req, body } if req & ASYNC_CHUNK != 0 => self.on_chunk(body),
+            ToClient::Response { req, .. } if req & SIGN != 0 => {}
             ToClient::Response { req, body } => {
                 self.answers.lock().ready.insert(req, body);
                 self.answered.notify_all();
@@ -148,7 +150,7 @@ impl Runtime {
                 Event::ActorDead { actor, error }
             }
             msg => {
-                eprintln!("shoal: the daemon said {msg:?} out of turn");
+                shoal_net::say!("the daemon said {msg:?} out of turn");
                 return;
             }
         };
@@ -193,7 +195,7 @@ impl Runtime {
 
     fn on_relayed(&self, from: Address, body: &[u8]) {
         let Ok(PeerFrame { seq, msg }) = postcard::from_bytes(body) else {
-            eprintln!("shoal: process {} sent something that cannot be read", from.worker);
+            shoal_net::say!("process {} sent something that cannot be read", from.worker);
             return;
         };
         if let shoal_proto::peer::PeerMsg::CancelTask { task, recursive } = &msg {
@@ -206,7 +208,7 @@ impl Runtime {
     fn open_lane(&self, lane: LaneId, caller: bool, peer: Address, how: ([u8; 16], u32, u32), fds: Vec<OwnedFd>) {
         let (wake, my_slot, peer_slot) = how;
         if let Err(error) = self.map_lane(lane, caller, peer, (wake, my_slot, peer_slot), &fds) {
-            eprintln!("shoal: cannot map lane {} to {}: {error}", lane.0, peer.worker);
+            shoal_net::say!("cannot map lane {} to {}: {error}", lane.0, peer.worker);
         }
     }
 
@@ -219,7 +221,7 @@ impl Runtime {
         fds: &[OwnedFd],
     ) -> Result<(), shoal_ring::RingError> {
         let [lane_fd, bell_fd] = fds else {
-            eprintln!("shoal: lane {} came with {} descriptors, not 2", lane.0, fds.len());
+            shoal_net::say!("lane {} came with {} descriptors, not 2", lane.0, fds.len());
             return Ok(());
         };
         let peer = Peer { address, bell: PeerBell::map(bell_fd)?, wake, waker: Arc::clone(&self.wake), slot };

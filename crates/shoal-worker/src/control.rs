@@ -8,6 +8,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
+/// Marks a question whose answer tells nothing but that there is one.
+pub(crate) const SIGN: u64 = 1 << 62;
+/// An answer that takes longer is looked after by the I/O thread.
+const SOON: Duration = Duration::from_secs(1);
+
 pub(crate) struct Control {
     socket: OwnedFd,
     writer: Mutex<FrameWriter>,
@@ -81,17 +86,54 @@ impl Runtime {
         if self.control.full.load(SeqCst) {
             self.kick.kick();
         }
+        match self.await_answer(req) {
+            Some(Response::Failed(error)) => Err(error),
+            Some(response) => Ok(response),
+            None => Err(self.dead().unwrap_or_else(|| ErrorValue::new(ErrorKind::NodeDied, "the session has ended"))),
+        }
+    }
+
+    /// `None` when the session has ended.
+    fn await_answer(&self, req: u64) -> Option<Response> {
         let mut answers = self.answers.lock();
+        let mut late = false;
         loop {
-            match answers.ready.remove(&req) {
-                Some(Response::Failed(error)) => return Err(error),
-                Some(response) => return Ok(response),
-                None if answers.closed => break,
-                None => self.answered.wait(&mut answers),
+            let answer = answers.ready.remove(&req);
+            if answer.is_some() || answers.closed {
+                if late {
+                    self.asking.fetch_sub(1, SeqCst);
+                }
+                return answer;
+            }
+            if late {
+                self.answered.wait(&mut answers);
+            } else if self.answered.wait_for(&mut answers, SOON).timed_out() {
+                late = true;
+                self.asking.fetch_add(1, SeqCst);
+                self.kick.kick();
             }
         }
-        drop(answers);
-        Err(self.dead().unwrap_or_else(|| ErrorValue::new(ErrorKind::NodeDied, "the session has ended")))
+    }
+
+    /// Asks what a daemon that runs answers at once.
+    pub(crate) fn ask_for_a_sign(&self) {
+        let req = self.control.next_request() | SIGN;
+        self.tell_node(&ToNode::Request { req, body: Request::Sync });
+    }
+
+    /// The daemon does not answer: what to say.
+    pub(crate) fn silence(&self) -> String {
+        let pid = self.session.pid;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+        let how = match state {
+            Some('T' | 't') => format!("; it is stopped, and 'kill -CONT {pid}' lets it go on"),
+            _ => String::new(),
+        };
+        format!(
+            "the node daemon (process {pid}) has not answered for 5 s{how}; calls that have a worker go on, what needs \
+             the daemon waits"
+        )
     }
 
     /// Says something to the daemon that has no answer.

@@ -3,6 +3,8 @@
 //! - IO-1 it blocks all signals, so that they reach the user's threads.
 //! - IO-2 while `active` it looks every 200 µs, less and less often while there is nothing to do; after 100 ms of
 //!   nothing it clears `active`, looks once more, and sleeps without a time limit: an idle process has no wake-ups.
+//!   While something is outstanding a driver's wakes every few seconds to see that the daemon answers (`pulse`).
+use crate::pulse::{Beat, Pulse};
 use crate::runtime::Runtime;
 use rustix::event::{PollFd, PollFlags, poll};
 use shoal_owner::Event;
@@ -59,12 +61,23 @@ struct Io<'a> {
     full_since: Option<Instant>,
     /// How long until a cancelled call that goes on is interrupted again.
     interrupt: Option<Duration>,
+    pulse: Pulse,
+    heard: bool,
 }
 
 impl<'a> Io<'a> {
     fn new(runtime: &'a Runtime) -> Self {
-        let quiet_since = Instant::now();
-        Self { runtime, look: FIRST_LOOK, quiet_since, idle_looks: 0, bye: None, full_since: None, interrupt: None }
+        Self {
+            runtime,
+            look: FIRST_LOOK,
+            quiet_since: Instant::now(),
+            idle_looks: 0,
+            bye: None,
+            full_since: None,
+            interrupt: None,
+            pulse: Pulse::default(),
+            heard: false,
+        }
     }
 
     fn run(&mut self) {
@@ -128,13 +141,16 @@ impl<'a> Io<'a> {
             .lock()
             .owner
             .next_deadline()
+            .into_iter()
+            .chain(self.pulse.due())
+            .min()
             .map(|at| Duration::from_micros(at.saturating_sub(runtime.now()).max(50)));
         let look = runtime.active.load(SeqCst).then_some(self.look);
         let full = runtime.arena_full.load(SeqCst).then_some(FULL);
         [deadline, look, full, self.interrupt].into_iter().flatten().min()
     }
 
-    fn read_control(&self) -> bool {
+    fn read_control(&mut self) -> bool {
         let runtime = self.runtime;
         if runtime.control.full.load(SeqCst) {
             runtime.control.flush();
@@ -147,6 +163,7 @@ impl<'a> Io<'a> {
             if filled == shoal_net::Filled::WouldBlock {
                 return true;
             }
+            self.heard = true;
         }
     }
 
@@ -162,7 +179,7 @@ impl<'a> Io<'a> {
                 Ok(Some((msg, fds))) => self.runtime.on_message(msg, fds),
                 Ok(None) => return true,
                 Err(error) => {
-                    eprintln!("shoal: the node daemon sent something that cannot be read: {error}");
+                    shoal_net::say!("the node daemon sent something that cannot be read: {error}");
                     return false;
                 }
             }
@@ -181,7 +198,9 @@ impl<'a> Io<'a> {
             runtime.feed(&mut state, Event::Ticked);
         }
         runtime.look_whether_needed(&state);
+        let waits = state.owner.has_unfinished() || runtime.asking.load(SeqCst) > 0;
         drop(state);
+        self.feel_pulse(now, waits);
         if !runtime.arena_full.load(SeqCst) {
             self.full_since = None;
         } else if self.full_since.get_or_insert_with(Instant::now).elapsed() >= FULL {
@@ -194,6 +213,22 @@ impl<'a> Io<'a> {
         }
         if runtime.active.load(SeqCst) {
             self.adapt(dropped);
+        }
+    }
+
+    /// Workers have nobody to tell, and end with their daemon.
+    fn feel_pulse(&mut self, now: u64, waits: bool) {
+        let heard = std::mem::take(&mut self.heard);
+        if self.runtime.session.driver != self.runtime.address() {
+            return;
+        }
+        match self.pulse.beat(now, waits, heard) {
+            Beat::Nothing => {}
+            Beat::Ask => self.runtime.ask_for_a_sign(),
+            Beat::Silent => shoal_net::say!("{}", self.runtime.silence()),
+            Beat::Back(micros) => {
+                shoal_net::say!("the node daemon answers again, after {} s", micros / 1_000_000);
+            }
         }
     }
 

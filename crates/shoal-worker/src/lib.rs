@@ -24,6 +24,7 @@ mod look;
 mod objects;
 mod orders;
 mod output;
+mod pulse;
 mod runtime;
 mod state;
 mod trace;

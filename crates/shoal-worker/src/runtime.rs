@@ -13,7 +13,7 @@ use shoal_store::{ArenaClient, ClientSlot};
 use shoal_types::{ErrorValue, ObjectId, TaskId};
 use shoal_wait::Leadership;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -85,6 +85,8 @@ pub struct Runtime {
     pub(crate) drops: Mutex<Vec<ObjectId>>,
     pub(crate) answers: Mutex<Answers>,
     pub(crate) answered: Condvar,
+    /// Questions that have waited for more than a second.
+    pub(crate) asking: AtomicU32,
     pub(crate) notices: Mutex<Notices>,
     pub(crate) noticed: Condvar,
     pub(crate) printing: Mutex<Printing>,
@@ -166,6 +168,7 @@ impl Runtime {
             drops: Mutex::default(),
             answers: Mutex::default(),
             answered: Condvar::new(),
+            asking: AtomicU32::new(0),
             notices: Mutex::default(),
             noticed: Condvar::new(),
             printing: Mutex::default(),
