@@ -3,7 +3,7 @@ PYTHON ?=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint wheel bench bench-quick chaos docs oracle clean
+.PHONY: help build demo test lint wheel bench bench-quick chaos soak docs oracle clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -31,6 +31,9 @@ bench-quick: build ## the same in about a minute
 
 chaos: build ## kill processes of every kind at random moments and at every crash point (ROUNDS=500)
 	@SHOAL_CHAOS_ROUNDS=$(or $(ROUNDS),500) .venv/bin/python -m pytest tests/chaos
+
+soak: build ## work for an hour and look that nothing grows (SECONDS=3600)
+	@SHOAL_SOAK_SECONDS=$(or $(SECONDS),3600) .venv/bin/python -m pytest -s tests/soak
 
 docs: build ## build the documentation into docs/_build/html
 	@scripts/docs.sh
