@@ -20,6 +20,11 @@ impl Ended {
         }
     }
 
+    /// It may be no fault of its own: whoever has killed it, the kernel's memory killer included, left no other trace.
+    pub fn is_from_outside(self) -> bool {
+        matches!(self, Self::Signal(libc::SIGKILL) | Self::Unknown)
+    }
+
     /// "exited with code 3", "was killed by signal 9 (SIGKILL)".
     pub fn text(self) -> String {
         match self {

@@ -114,6 +114,7 @@ impl Node {
         self.send(worker, &ToClient::Welcome(Box::new(welcome)), vec![arena, pins]);
         self.sched_event(SchedEvent::ClientJoined { client: worker, job, driver: kind == Kind::Driver });
         if let Some(start) = start {
+            self.killed_starts = 0;
             if let Some(proc) = self.procs.get_mut(&start) {
                 (proc.worker, proc.deadline) = (Some(worker), None);
             }

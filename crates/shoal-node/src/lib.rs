@@ -49,12 +49,12 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 /// `first_client` a connected socket, -1 for none; `zygote` the socket and the process of the zygote that was spawned
 /// before this process loaded anything.
 ///
-/// What goes wrong before the first byte is written to `first_client` is told on standard error.
+/// What goes wrong before the first byte is written to `first_client` is told on standard error, and there.
 pub fn run(config: &str, first_client: RawFd, zygote: RawFd, zygote_pid: i32) -> i32 {
     // SAFETY: the caller hands both descriptors over; nobody else closes them.
     let own = |fd: RawFd| (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd) });
     let (client, zygote) = (own(first_client), own(zygote));
-    // Open until the reason is written: the client reads that when it meets end-of-file.
+    // Open until the reason is written.
     let held = client.as_ref().and_then(sys::dup);
     let started = NodeConfig::from_json(config)
         .and_then(|config| node::Node::start(config, client, zygote.map(|fd| (fd, zygote_pid.unsigned_abs()))));
@@ -64,7 +64,12 @@ pub fn run(config: &str, first_client: RawFd, zygote: RawFd, zygote_pid: i32) ->
             node.serve()
         }
         Err(error) => {
-            shoal_net::say!("the node daemon cannot start: {error}");
+            let text = format!("the node daemon cannot start: {error}");
+            shoal_net::say!("{text}");
+            if let Some(client) = held {
+                // Its process may be gone, too.
+                let _ = rustix::io::write(client, text.as_bytes());
+            }
             1
         }
     }

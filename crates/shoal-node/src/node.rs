@@ -47,6 +47,8 @@ pub(crate) struct Node {
     pub procs: BTreeMap<u64, Proc>,
     pub zygotes: BTreeMap<u64, Zygote>,
     pub last_zygote: u64,
+    /// Starts in a row that somebody else killed; a greeting ends the row.
+    pub killed_starts: u32,
     pub jobs: BTreeMap<JobId, Job>,
     pub last_job: u32,
     pub lanes: Lanes,
@@ -112,6 +114,7 @@ impl Node {
             procs: BTreeMap::new(),
             zygotes: BTreeMap::new(),
             last_zygote: 0,
+            killed_starts: 0,
             jobs: BTreeMap::new(),
             last_job: 0,
             lanes: Lanes::default(),

@@ -18,6 +18,9 @@ const GREETING: u64 = 60_000_000;
 /// How long a zygote that is to fork may say nothing, once it has come up: one that is stopped, say, is replaced then.
 const FORKING: u64 = 5_000_000;
 
+/// So many starts in a row that were killed from outside are made again: somebody kills them all.
+const KILLED_STARTS: u32 = 20;
+
 /// One worker process, by the number of its start.
 pub(crate) struct Proc {
     pub job: JobId,
@@ -92,8 +95,9 @@ impl Node {
     pub(crate) fn on_reaped(&mut self, pid: u32, status: i32) {
         let found = self.procs.iter().find(|(_, p)| p.pid == Some(pid)).map(|(start, _)| *start);
         if let Some(start) = found {
-            self.end_proc(start, Ended::from_status(status));
+            return self.end_proc(start, Ended::from_status(status));
         }
+        self.on_zygote_reaped(pid, Ended::from_status(status));
     }
 
     /// Kills a worker's process group, or remembers to when there is none yet.
@@ -144,6 +148,16 @@ impl Node {
         }
     }
 
+    /// A start came to nothing. What was killed from outside is made again, but not for ever.
+    pub(crate) fn end_start(&mut self, start: u64, reason: String, lost: bool) {
+        self.killed_starts += u32::from(lost);
+        if lost && self.killed_starts < KILLED_STARTS {
+            self.sched_event(SchedEvent::StartLost(start));
+        } else {
+            self.sched_event(SchedEvent::StartFailed { start, reason });
+        }
+    }
+
     /// The process has ended: everything that it wrote is read, then its death is told (NODE-3, NODE-4).
     pub(crate) fn end_proc(&mut self, start: u64, ended: Ended) {
         let Some(proc) = self.procs.get_mut(&start) else { return };
@@ -166,7 +180,8 @@ impl Node {
                 let killed = proc.killed.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
                 let tail = proc.output.tail_text();
                 let reason = format!("it {} before it was ready{killed}{tail}", ended.text());
-                self.sched_event(SchedEvent::StartFailed { start, reason });
+                let lost = proc.killed.is_none() && ended.is_from_outside();
+                self.end_start(start, reason, lost);
             }
         }
         self.check_job(proc.job);

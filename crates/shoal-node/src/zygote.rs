@@ -4,6 +4,7 @@
 //! standard error of the child, that ride on the line's first byte. From it: `{"ready": true}` once,
 //! `{"start": N, "pid": P}` after a fork, `{"pid": P, "status": S}` when it has reaped a child, `{"start": N,
 //! "error": TEXT}` when it could not fork. End-of-file: it is gone; for it: the daemon is, so it kills its children.
+use crate::exits::Ended;
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde::Deserialize;
@@ -51,11 +52,26 @@ pub(crate) struct Zygote {
     up: bool,
     /// When it last said something; at first when it was started.
     pub heard: u64,
+    /// Its socket is closed.
+    pub closed: bool,
+    /// Its process has ended, and was reaped.
+    pub ended: Option<Ended>,
 }
 
 impl Zygote {
     pub fn new(key: ZygoteKey, fd: OwnedFd, pid: u32, token: u64, now: u64) -> Self {
-        Self { key, fd, pid, token, lines: VecDeque::new(), received: Vec::new(), up: false, heard: now }
+        Self {
+            key,
+            fd,
+            pid,
+            token,
+            lines: VecDeque::new(),
+            received: Vec::new(),
+            up: false,
+            heard: now,
+            closed: false,
+            ended: None,
+        }
     }
 
     /// Whether it has said anything: what it is started with is all right.

@@ -1,5 +1,6 @@
 //! Which zygote forks for whom; new ones by exec.
 use crate::config::DriverStart;
+use crate::exits::Ended;
 use crate::node::Node;
 use crate::sys;
 use crate::token::Token;
@@ -56,7 +57,7 @@ impl Node {
         let start = self.jobs.get(&job).map(|j| j.start.clone()).ok_or("its job is gone")?;
         let env = parse_env(&shape.runtime_env);
         let key = start.key(&env);
-        if let Some((id, _)) = self.zygotes.iter().find(|(_, z)| z.key == key) {
+        if let Some((id, _)) = self.zygotes.iter().find(|(_, z)| z.key == key && !z.closed) {
             return Ok(*id);
         }
         self.spawn_zygote(key, &start.environ_with(&env))
@@ -140,8 +141,10 @@ impl Node {
                 _ => {}
             }
         }
-        if !alive {
-            self.on_zygote_lost(id);
+        if !alive && let Some(z) = self.zygotes.get_mut(&id) {
+            let _ = self.poller.delete(&z.fd);
+            z.closed = true;
+            self.check_zygote_lost(id);
         }
     }
 
@@ -161,17 +164,34 @@ impl Node {
         sys::kill_process(z.pid);
     }
 
+    /// A child of ours that is no worker has ended.
+    pub(crate) fn on_zygote_reaped(&mut self, pid: u32, ended: Ended) {
+        let Some((id, z)) = self.zygotes.iter_mut().find(|(_, z)| z.pid == pid) else { return };
+        z.ended = Some(ended);
+        let id = *id;
+        self.check_zygote_lost(id);
+    }
+
+    /// It is lost when everything that it said was heard and it is known how it ended.
+    fn check_zygote_lost(&mut self, id: u64) {
+        let Some(z) = self.zygotes.get(&id).filter(|z| z.closed) else { return };
+        if let Some(ended) = z.ended {
+            self.on_zygote_lost(id, ended);
+        }
+    }
+
     /// What it had not forked yet comes to nothing; its children are ours now. The next start makes a new one.
-    fn on_zygote_lost(&mut self, id: u64) {
+    fn on_zygote_lost(&mut self, id: u64, ended: Ended) {
         let Some(z) = self.zygotes.remove(&id) else { return };
-        let _ = self.poller.delete(&z.fd);
         let unborn = self.procs.iter().filter(|(_, p)| p.zygote == id && p.pid.is_none());
         let unborn: Vec<_> = unborn.map(|(start, _)| *start).collect();
-        let reason = format!("the process that forks workers (pid {}) ended{}", z.pid, self.zygote_tail());
+        let (how, tail) = (ended.text(), self.zygote_tail());
+        let reason = format!("the process that forks workers (pid {}) {how}{tail}", z.pid);
         // One that never came up is a failure, but one only, however many waited for it.
         let mut unborn = unborn.into_iter().peekable();
         if let Some(start) = unborn.next_if(|_| !z.is_up()) {
-            self.on_fork_failed(start, reason);
+            self.procs.remove(&start);
+            self.end_start(start, reason, ended.is_from_outside());
         }
         for start in unborn {
             self.procs.remove(&start);

@@ -250,15 +250,19 @@ def _await_first_byte(sock: socket.socket, session: str) -> None:
             raise RuntimeError(
                 f"shoal's node daemon did not start in {_START_SECONDS:g} s; its log is in {session}/logs"
             )
+    said = b""
     try:
-        first = sock.recv(1)
+        while said != b"+":
+            more = sock.recv(4096)
+            said += more
+            if not more:
+                raise RuntimeError(f"shoal's node daemon could not start: {_log_text(session, said)}")
     except ConnectionResetError:
-        first = b""
-    if not first:
-        raise RuntimeError(f"shoal's node daemon could not start: {_log_text(session)}")
+        raise RuntimeError(f"shoal's node daemon could not start: {_log_text(session, said)}") from None
 
 
-def _log_text(session: str) -> str:
+def _log_text(session: str, said: bytes) -> str:
+    """Why a daemon did not start: its log, or, where that can't be written, what it said to us."""
     text = ""
     for name in ("node.log", "zygote.log"):
         try:
@@ -266,7 +270,8 @@ def _log_text(session: str) -> str:
                 text += file.read()[-4000:]
         except OSError:
             continue
-    return text.strip() or f"it left no message; its log is in {session}/logs"
+    told = said.decode(errors="replace")
+    return text.strip() or told or f"it left no message; its log is in {session}/logs"
 
 
 def root_folder() -> str:
@@ -289,9 +294,16 @@ def root_folder() -> str:
 
 def _make_session() -> str:
     name = f"session_{time.strftime('%Y-%m-%d_%H-%M-%S')}_{os.urandom(6).hex()}"
-    session = os.path.join(root_folder(), name)
-    os.makedirs(os.path.join(session, "logs"), mode=0o700)
-    os.chmod(session, 0o700)
+    root = root_folder()
+    session = os.path.join(root, name)
+    try:
+        os.makedirs(os.path.join(session, "logs"), mode=0o700)
+        os.chmod(session, 0o700)
+    except OSError as error:
+        raise RuntimeError(
+            f"shoal can't make a session folder in {root} ({error.strerror}): make room there, or set SHOAL_TMPDIR to a "
+            "folder that can be written"
+        ) from error
     return session
 
 
@@ -310,16 +322,19 @@ def _lives(record: Mapping[str, Any]) -> bool:
 
 
 def sweep_now_and_then() -> None:
-    """Sweeps at most once an hour: what a start may cost is bounded."""
+    """Sweeps at most once an hour: what a start may cost is bounded. On a full disk there is all the more reason to."""
     mark = os.path.join(root_folder(), "swept")
     try:
-        if time.time() - os.stat(mark).st_mtime < _SWEEP_SECONDS:
+        if 0 <= time.time() - os.stat(mark).st_mtime < _SWEEP_SECONDS:
             return
     except OSError:
         pass
-    with open(mark, "w"):
-        os.utime(mark)
     sweep_old_sessions()
+    try:
+        with open(mark, "w"):
+            os.utime(mark)
+    except OSError:
+        return
 
 
 def sweep_old_sessions() -> list[str]:

@@ -3,7 +3,7 @@
     argv   core's path, session folder, zygote's program, `shoal`'s folder, socket's path, interpreter, its options …
     fd 0   the configuration, JSON, for `_core.node_main`
     fd 2   a file: what goes wrong before the first byte on fd 3 is the error that `init()` raises
-    fd 3   the first client; one byte says that the daemon listens
+    fd 3   the first client; "+" says that the daemon listens, anything else why it cannot
 
 It detaches, spawns the zygote before anything else (that needs `site`, and is forked from the smallest process), then
 loads the core by its path and stays in it.
@@ -24,6 +24,15 @@ def main() -> None:
         os._exit(0)
     os.setsid()
     os.closerange(_ZYGOTE, os.sysconf("SC_OPEN_MAX"))
+    try:
+        _run()
+    except OSError as error:
+        # The log's disk may be what is full.
+        os.write(_CLIENT, f"the node daemon cannot start: {error}".encode())
+        raise
+
+
+def _run() -> None:
     core, session, zygote, root, path, executable, *flags = sys.argv[1:]
     fd, pid = _spawn_zygote([executable, *flags, zygote], root, path, session)
     config = _read_config()
