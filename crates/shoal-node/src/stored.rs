@@ -14,8 +14,7 @@ pub(crate) struct Writes {
 
 impl Writes {
     pub fn from_environment() -> Self {
-        let delay = cfg!(debug_assertions).then(|| std::env::var("SHOAL_STORE_DELAY").ok()?.parse::<u64>().ok());
-        Self { delay: delay.flatten().unwrap_or(0) * 1000, ..Self::default() }
+        Self { delay: shoal_crash::store_delay() * 1000, ..Self::default() }
     }
 
     pub fn due(&self) -> Option<u64> {

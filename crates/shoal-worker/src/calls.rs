@@ -5,6 +5,7 @@ use crate::lanes::{CallerEnd, Peer};
 use crate::objects::ASYNC_CHUNK;
 use crate::runtime::Runtime;
 use crate::state::{ActorLane, State};
+use crate::unmapped;
 use shoal_crash::crash_point;
 use shoal_owner::Event;
 use shoal_proto::control::{Request, Response, ToClient};
@@ -109,7 +110,10 @@ impl Runtime {
                 self.break_point(Place::Io);
                 self.open_lane(lane, caller, peer, (wake, my_slot, peer_slot), fds);
             }
-            ToClient::LaneClosed(lane) => self.executor.close_lane(self, lane),
+            ToClient::LaneClosed(lane) => {
+                self.executor.close_lane(self, lane);
+                self.lock().unmapped.remove(&lane);
+            }
             ToClient::Relayed { from, body } => self.on_relayed(from, &body),
             ToClient::WorkerDied { worker, error, intended } => self.on_worker_died(worker, error, intended),
             ToClient::Logs(lines) => {
@@ -154,7 +158,9 @@ impl Runtime {
                 return;
             }
         };
-        self.feed(&mut state, event);
+        for event in unmapped::instead(&mut state, event).into_iter().flatten() {
+            self.feed(&mut state, event);
+        }
         drop(state);
         self.activity();
     }
@@ -208,7 +214,7 @@ impl Runtime {
     fn open_lane(&self, lane: LaneId, caller: bool, peer: Address, how: ([u8; 16], u32, u32), fds: Vec<OwnedFd>) {
         let (wake, my_slot, peer_slot) = how;
         if let Err(error) = self.map_lane(lane, caller, peer, (wake, my_slot, peer_slot), &fds) {
-            shoal_net::say!("cannot map lane {} to {}: {error}", lane.0, peer.worker);
+            self.cannot_map(lane, caller, peer, &error);
         }
     }
 

@@ -1,10 +1,14 @@
 //! The connection to the daemon: frames out from any thread, frames in by the I/O thread, questions with answers.
+//!
+//! - CTRL-1 as many descriptors as a frame brings are held in reserve, and given up while one is read: a process that has
+//!   opened all that it may still gets its lanes, which need none once they are mapped.
 use crate::runtime::Runtime;
 use parking_lot::Mutex;
 use shoal_net::{Filled, Flushed, FrameReader, FrameWriter, NetError};
 use shoal_proto::control::{Request, Response, ToClient, ToNode};
 use shoal_types::{ErrorKind, ErrorValue};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
@@ -13,23 +17,49 @@ pub(crate) const SIGN: u64 = 1 << 62;
 /// An answer that takes longer is looked after by the I/O thread.
 const SOON: Duration = Duration::from_secs(1);
 
+/// A lane comes with its memory and its peer's bell.
+const RESERVE: usize = 2;
+
 pub(crate) struct Control {
     socket: OwnedFd,
     writer: Mutex<FrameWriter>,
     reader: Mutex<FrameReader>,
     pub(crate) full: AtomicBool,
     requests: AtomicU64,
+    /// CTRL-1.
+    reserve: Mutex<Vec<OwnedFd>>,
+    /// Why the connection is of no more use, though the daemon lives.
+    lost: OnceLock<NetError>,
 }
 
 impl Control {
     pub(crate) fn new(socket: OwnedFd) -> Self {
-        Self {
+        let this = Self {
             socket,
             writer: Mutex::new(FrameWriter::new()),
             reader: Mutex::new(FrameReader::new()),
             full: AtomicBool::new(false),
             requests: AtomicU64::new(0),
+            reserve: Mutex::default(),
+            lost: OnceLock::new(),
+        };
+        this.hold_reserve();
+        this
+    }
+
+    /// Takes back what [`Control::fill`] gave up, as far as there are descriptors.
+    pub(crate) fn hold_reserve(&self) {
+        let mut reserve = self.reserve.lock();
+        while reserve.len() < RESERVE
+            && let Ok(fd) = self.socket.try_clone()
+        {
+            reserve.push(fd);
         }
+    }
+
+    /// Why the connection is of no more use, though the daemon lives.
+    pub(crate) fn lost(&self) -> Option<&NetError> {
+        self.lost.get()
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
@@ -61,11 +91,17 @@ impl Control {
         self.flush();
     }
 
-    /// Reads what is there. `None` when the daemon is gone.
+    /// Reads what is there. `None` when the daemon is gone, or the connection of no more use. Call
+    /// [`Control::hold_reserve`] when what was read is done with.
     pub(crate) fn fill(&self) -> Option<Filled> {
+        self.reserve.lock().clear();
         match self.reader.lock().fill(&self.socket) {
-            Ok(Filled::Eof) | Err(_) => None,
+            Ok(Filled::Eof) => None,
             Ok(filled) => Some(filled),
+            Err(error) => {
+                let _ = self.lost.set(error);
+                None
+            }
         }
     }
 

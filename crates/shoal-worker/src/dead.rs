@@ -83,6 +83,11 @@ impl Runtime {
     }
 
     fn node_died(&self) -> ErrorValue {
+        if let Some(error) = self.control.lost() {
+            let text = "the connection to the node daemon can't be used any more; call shoal.shutdown() and shoal.init() to \
+                        begin anew";
+            return ErrorValue::new(ErrorKind::System, format!("{text}: {error}{}", crate::unmapped::limits()));
+        }
         let log = self.log_path("node.log");
         let text =
             "the node daemon of this session is gone; call shoal.shutdown() and shoal.init() to begin anew; its log is";

@@ -86,10 +86,9 @@ impl<'a> Io<'a> {
             return self.runtime.die();
         }
         loop {
-            if self.runtime.leadership.io_may_sleep(self.runtime) {
-                self.sleep();
-            }
-            if !self.read_control() {
+            // What is not slept for is looked for.
+            let readable = !self.runtime.leadership.io_may_sleep(self.runtime) || self.sleep();
+            if readable && !self.read_control() {
                 return self.runtime.die();
             }
             self.runtime.wake.drain();
@@ -112,7 +111,8 @@ impl<'a> Io<'a> {
         since.elapsed() > GOODBYE
     }
 
-    fn sleep(&self) {
+    /// Whether the daemon's socket may be read or written afterwards.
+    fn sleep(&self) -> bool {
         let runtime = self.runtime;
         let mut control = PollFlags::IN;
         if runtime.control.full.load(SeqCst) {
@@ -127,7 +127,8 @@ impl<'a> Io<'a> {
             .limit()
             .map(|d| rustix::time::Timespec { tv_sec: d.as_secs() as i64, tv_nsec: d.subsec_nanos().into() });
         // An error here can only be EINTR, though signals are blocked: look and come again.
-        let _ = poll(&mut fds, limit.as_ref());
+        let ready = poll(&mut fds, limit.as_ref());
+        ready.is_err() || !fds[0].revents().is_empty()
     }
 
     /// How long to sleep; `None` is until something comes.
@@ -157,7 +158,9 @@ impl<'a> Io<'a> {
         }
         loop {
             let Some(filled) = runtime.control.fill() else { return self.finish_reading() };
-            if !self.dispatch() {
+            let whole = self.dispatch();
+            runtime.control.hold_reserve();
+            if !whole {
                 return false;
             }
             if filled == shoal_net::Filled::WouldBlock {

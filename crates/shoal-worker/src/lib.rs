@@ -28,6 +28,7 @@ mod pulse;
 mod runtime;
 mod state;
 mod trace;
+mod unmapped;
 mod wait;
 
 pub use cancels::OnCancel;

@@ -2,7 +2,7 @@
 use crate::runtime::Runtime;
 use shoal_owner::Event;
 use shoal_proto::control::{Request, Response, ToNode};
-use shoal_store::{Begin, ChunkGrant, Pinned, Writer};
+use shoal_store::{Begin, ChunkGrant, Pinned, StoreError, Writer};
 use shoal_types::{ArenaLoc, ErrorKind, ErrorValue, ObjectId, RefWire, TaskId, Value, WorkerId};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -62,7 +62,7 @@ impl Runtime {
             let at_least = match self.store.begin(len, id, owner) {
                 Ok(Begin::Write(writer)) => return Ok(writer),
                 Ok(Begin::NeedChunk { at_least }) => at_least,
-                Err(error) => return Err(Full(ErrorValue::new(ErrorKind::StoreFull, error.to_string()))),
+                Err(error) => return Err(Full(no_room(&error))),
             };
             self.return_chunks();
             match self.ask(Request::LeaseChunk(at_least)).map_err(Full)? {
@@ -76,7 +76,7 @@ impl Runtime {
 
     fn add_chunk(&self, grant: ChunkGrant) -> Result<(), ErrorValue> {
         let added = self.store.add_chunk(grant);
-        added.map_err(|e| ErrorValue::new(ErrorKind::StoreFull, e.to_string()))
+        added.map_err(|e| no_room(&e))
     }
 
     fn return_chunks(&self) {
@@ -217,3 +217,8 @@ impl Runtime {
 
 /// Marks requests whose answer the I/O thread uses itself.
 pub(crate) const ASYNC_CHUNK: u64 = 1 << 63;
+
+fn no_room(error: &StoreError) -> ErrorValue {
+    let limits = if matches!(error, StoreError::System { .. }) { crate::unmapped::limits() } else { String::new() };
+    ErrorValue::new(ErrorKind::StoreFull, format!("{error}{limits}"))
+}

@@ -113,7 +113,7 @@ impl Runtime {
     /// Greets the daemon over `socket` and starts the I/O thread. `blocked_signals` of the calling thread are as they
     /// were; the I/O thread blocks all.
     pub fn connect(socket: OwnedFd, greeting: Greeting) -> Result<Arc<Self>, Fatal> {
-        let memory = |e: &dyn std::fmt::Display| Fatal::Memory(e.to_string());
+        let memory = |e: &dyn std::fmt::Display| Fatal::Memory(format!("{e}{}", crate::unmapped::limits()));
         shoal_crash::set_process(match greeting.role {
             Role::Driver { .. } => shoal_crash::Process::Driver,
             _ => shoal_crash::Process::Worker,

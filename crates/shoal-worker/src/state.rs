@@ -61,6 +61,8 @@ pub(crate) struct State {
     /// Refs that the executor keeps of a call's arguments: between `CallDone` and its `Reply`.
     pub(crate) kept: FxHashMap<TaskId, Vec<RefWire>>,
     pub(crate) to_free: Vec<(ObjectId, shoal_types::ArenaLoc)>,
+    /// Lanes that could not be mapped (UNMAPPED-1).
+    pub(crate) unmapped: FxHashMap<LaneId, ErrorValue>,
     /// Values whose frames wait for space in the arena.
     pub(crate) starved: FxHashSet<LaneId>,
     pub(crate) trace: Option<Trace>,
@@ -82,6 +84,7 @@ impl State {
             actor_args: FxHashMap::default(),
             kept: FxHashMap::default(),
             to_free: Vec::new(),
+            unmapped: FxHashMap::default(),
             starved: FxHashSet::default(),
             trace: Trace::from_environment(me),
             frame: Vec::new(),

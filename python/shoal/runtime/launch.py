@@ -271,7 +271,15 @@ def _log_text(session: str, said: bytes) -> str:
         except OSError:
             continue
     told = said.decode(errors="replace")
-    return text.strip() or told or f"it left no message; its log is in {session}/logs"
+    return (text.strip() or told or f"it left no message; its log is in {session}/logs") + _limits()
+
+
+def _limits() -> str:
+    """The limits that the daemon has from this process, for who can't start it."""
+    import resource
+
+    space = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return "" if space == resource.RLIM_INFINITY else f"; 'ulimit -v' leaves it {space >> 20} MiB of address space"
 
 
 def root_folder() -> str:

@@ -28,7 +28,7 @@ def main() -> None:
         _run()
     except OSError as error:
         # The log's disk may be what is full.
-        os.write(_CLIENT, f"the node daemon cannot start: {error}".encode())
+        os.write(_CLIENT, f"the node daemon cannot start in {sys.argv[2]}: {error}".encode())
         raise
 
 
