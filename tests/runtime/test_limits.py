@@ -20,7 +20,7 @@ def may_mount() -> bool:
     return subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode == 0
 
 
-needs_mount = pytest.mark.skipif(not may_mount(), reason="needs root and unshare --mount to have a small disk of its own")
+needs_mount = pytest.mark.skipif(not may_mount(), reason="needs root and unshare --mount, for a small disk")
 
 WORK = """
 import os, sys, resource, time
@@ -105,7 +105,9 @@ def test_on_a_full_disk_init_says_which_one(on_small_disk):
 def test_without_room_for_a_file_init_says_where_and_how_to_go_on(on_small_disk):
     run = on_small_disk("nr_inodes=3", "try_init()", before="mkdir -m 700 shoal-0")
     assert run.stdout.startswith("RuntimeError shoal can't make a session folder in "), run
-    assert "(No space left on device): make room there, or set SHOAL_TMPDIR to a folder that can be" in run.stdout
+    assert (
+        "(No space left on device): make room there, or set SHOAL_TMPDIR to a folder that can be written" in run.stdout
+    )
 
 
 @needs_mount

@@ -309,8 +309,8 @@ def _make_session() -> str:
         os.chmod(session, 0o700)
     except OSError as error:
         raise RuntimeError(
-            f"shoal can't make a session folder in {root} ({error.strerror}): make room there, or set SHOAL_TMPDIR to a "
-            "folder that can be written"
+            f"shoal can't make a session folder in {root} ({error.strerror}): make room there, or set SHOAL_TMPDIR to "
+            "a folder that can be written"
         ) from error
     return session
 
