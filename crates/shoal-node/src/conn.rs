@@ -6,7 +6,7 @@ use shoal_types::WorkerId;
 use std::os::fd::OwnedFd;
 
 /// Queued output of a client that doesn't read: beyond this its logs are left out …
-const LOGS_BOUND: usize = 1 << 20;
+const LOGS_BOUND: usize = 8 << 20;
 /// … and beyond this it is given up.
 const BOUND: usize = 512 << 20;
 
