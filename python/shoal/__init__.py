@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from shoal.core._ffi import ObjectRef
     from shoal.core.context import RuntimeContext, get_gpu_ids, get_runtime_context
     from shoal.core.decorators import method, remote
+    from shoal.core.generators import DynamicObjectRefGenerator, ObjectRefGenerator
     from shoal.ids import (
         ActorClassID,
         ActorID,
@@ -40,12 +41,14 @@ if TYPE_CHECKING:
 __all__ = [
     "ActorClassID",
     "ActorID",
+    "DynamicObjectRefGenerator",
     "FunctionID",
     "JobID",
     "LoggingConfig",
     "NodeID",
     "ObjectID",
     "ObjectRef",
+    "ObjectRefGenerator",
     "PlacementGroupID",
     "RuntimeContext",
     "TaskID",
@@ -82,6 +85,7 @@ _HOME = {
     "shoal.core._ffi": "ObjectRef",
     "shoal.core.context": "RuntimeContext get_gpu_ids get_runtime_context",
     "shoal.core.decorators": "method remote",
+    "shoal.core.generators": "DynamicObjectRefGenerator ObjectRefGenerator",
     "shoal.ids": "ActorClassID ActorID FunctionID JobID NodeID ObjectID PlacementGroupID TaskID UniqueID WorkerID",
     "shoal.logging_config": "LoggingConfig",
     "shoal.runtime.api": "cancel get get_actor kill put wait",
@@ -99,8 +103,6 @@ _LATER = {
     "java_actor_class",
     "cpp_function",
     "Language",
-    "ObjectRefGenerator",
-    "DynamicObjectRefGenerator",
 }
 
 

@@ -68,7 +68,7 @@ WORDS = {
     "f.bind(1)": "ValueError: bind() is not supported yet",
     "f.options(num_cpus=-1)": "ValueError: num_cpus takes a number ≥ 0, not -1 (int)",
     "f.options(num_cpu=1)": "ValueError: f.options() has no option 'num_cpu'; did you mean 'num_cpus'?",
-    "items.remote()": "ValueError: items is a generator function: num_returns='streaming' is not supported yet",
+    "items.remote(1)": "TypeError: items() takes 0 positional arguments but 1 were given",
     "A(1)": "TypeError: an actor can't be made directly: instead of 'A()' use 'A.remote()'",
     "A.remote()": "TypeError: A() missing a required argument: 'x'",
     "A.bind(1)": "ValueError: bind() is not supported yet",

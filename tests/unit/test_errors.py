@@ -143,6 +143,8 @@ SIMPLE = {
     "PendingCalls": "PendingCallsLimitExceeded",
     "RuntimeEnv": "RuntimeEnvSetupError",
     "System": "RaySystemError",
+    "EndOfStream": "ObjectRefStreamEndOfStreamError",
+    "ReplayInconsistent": "StreamingGeneratorReplayInconsistentError",
     "GetTimeout": "GetTimeoutError",
     "NotConnected": "RaySystemError",
 }

@@ -30,7 +30,7 @@ INIT = words("""address num_cpus num_gpus resources labels object_store_memory l
 
 SUPPORTED = {
     Scope.TASK: """num_cpus num_gpus memory resources num_returns max_retries retry_exceptions max_calls name
-        runtime_env""",
+        runtime_env _generator_backpressure_num_objects""",
     Scope.ACTOR: """num_cpus num_gpus memory resources name runtime_env max_concurrency max_restarts max_task_retries
         max_pending_calls lifetime namespace get_if_exists concurrency_groups allow_out_of_order_execution
         persistent""",
@@ -58,6 +58,8 @@ def refused(scope, name, value):
     return f"{type(caught.value).__name__}: {caught.value}"
 
 
+RETURNS = 'num_returns takes a whole number ≥ 0, "streaming" or "dynamic", not '
+UNREAD = "_generator_backpressure_num_objects takes a whole number ≥ 1 or -1 (without limit), not "
 NUMBER = "num_cpus takes a number ≥ 0, not "
 RETRIES = "max_retries takes a whole number ≥ 0 or -1 (without limit), not "
 TYPES = "retry_exceptions takes True, False or a list of exception types, not "
@@ -76,10 +78,12 @@ TASK_WORDS = [
     ("resources", {"CPU": 1}, "ValueError: resources doesn't take 'CPU': use num_cpus="),
     ("resources", {"GPU": 1}, "ValueError: resources doesn't take 'GPU': use num_gpus="),
     ("resources", {"a": -1}, "ValueError: resources['a'] takes a number ≥ 0, not -1 (int)"),
-    ("num_returns", -1, "ValueError: num_returns takes a whole number ≥ 0, not -1 (int)"),
-    ("num_returns", 1.0, "TypeError: num_returns takes a whole number ≥ 0, not 1.0 (float)"),
-    ("num_returns", "streaming", "ValueError: num_returns='streaming' is not supported yet"),
-    ("num_returns", "dynamic", "ValueError: num_returns='dynamic' is not supported yet"),
+    ("num_returns", -1, f"ValueError: {RETURNS}-1 (int)"),
+    ("num_returns", 1.0, f"TypeError: {RETURNS}1.0 (float)"),
+    ("num_returns", "stream", f"ValueError: {RETURNS}'stream' (str)"),
+    ("num_returns", 10**9, "ValueError: num_returns takes at most 1,000,000, not 1000000000 (int)"),
+    ("_generator_backpressure_num_objects", 0, f"ValueError: {UNREAD}0 (int)"),
+    ("_generator_backpressure_num_objects", "1", f"TypeError: {UNREAD}'1' (str)"),
     ("max_retries", -2, f"ValueError: {RETRIES}-2 (int)"),
     ("max_retries", "3", f"TypeError: {RETRIES}'3' (str)"),
     ("max_calls", -1, "ValueError: max_calls takes a whole number ≥ 0, not -1 (int)"),

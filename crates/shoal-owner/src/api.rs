@@ -61,12 +61,25 @@ pub enum Event {
     /// owner's word came is cancelled.
     Interrupted(TaskId),
 
+    /// [`Owner::next_item`](crate::Owner::next_item) of the generator with this handle was taken: its ref has one local
+    /// count.
+    StreamRead(RefWire),
+
     // ---- execution of others' calls in this process
     /// A call from another process was taken; `refs` are lent by its caller until the reply (OWN-1).
     CallTaken {
         /// The call.
         task: TaskId,
         /// Refs inside its arguments.
+        refs: Vec<RefWire>,
+    },
+    /// A generator has yielded; its item goes to `caller` next.
+    Yielded {
+        /// The call.
+        task: TaskId,
+        /// Who called.
+        caller: Address,
+        /// Refs inside the item: credited to the caller before anything here lets go of them.
         refs: Vec<RefWire>,
     },
     /// It is done: `values` go to `caller`, the owner of its returns. Emits [`Order::Reply`] with the refs kept.
@@ -160,6 +173,19 @@ pub enum Event {
         /// A value for each return; a single error stands for all.
         values: Vec<Value>,
         /// Who answered.
+        worker: WorkerId,
+    },
+    /// An item of a generator of ours.
+    Item {
+        /// The generator's task.
+        task: TaskId,
+        /// The attempt that yielded it; another is ignored.
+        attempt: u16,
+        /// Which, from 0 in each attempt.
+        index: u32,
+        /// It.
+        value: Value,
+        /// Who yielded it.
         worker: WorkerId,
     },
     /// What came of [`Order::Withdraw`].

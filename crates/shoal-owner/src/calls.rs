@@ -19,7 +19,7 @@ use crate::{
     objects::{Count, Dependent},
     tasks::{Answer, Cancel, may_retry},
 };
-use shoal_types::{ActorId, CallSpec, ErrorValue, ObjectId, TaskId};
+use shoal_types::{ActorId, CallSpec, ErrorValue, TaskId};
 use std::sync::Arc;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,9 +64,7 @@ impl Owner {
         if let Some(handle) = &spec.handle {
             self.objects.add(handle, Count::Lent);
         }
-        for index in 0..spec.num_returns {
-            self.objects.expect(ObjectId::new(id, index));
-        }
+        self.expect_returns(id, spec.num_returns, spec.window);
         let handle = spec.handle.map(|h| h.id);
         let actor = self.watch(actor_id, None, out);
         if let (None, Some(handle)) = (actor.handle, handle) {

@@ -9,13 +9,17 @@ impl Owner {
     /// # Panics
     /// With the code of the invariant that does not hold.
     pub fn sanity_check(&self) {
-        assert!(self.objects.ready.is_empty() && self.objects.doomed.is_empty(), "COUNT-3: work is left");
+        assert!(
+            self.objects.ready.is_empty() && self.objects.doomed.is_empty() && self.objects.closed.is_empty(),
+            "COUNT-3: work is left"
+        );
         assert!(self.dirty_keys.is_empty() && self.dirty_actors.is_empty(), "LEASE: work is left");
         assert!(self.objects.outbox.is_empty(), "XFER-4: messages are left");
         self.check_counts();
         self.check_objects();
         self.check_tasks();
         self.check_calls();
+        self.check_streams();
     }
 
     fn check_counts(&self) {

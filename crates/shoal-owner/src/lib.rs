@@ -14,6 +14,7 @@
 //! | `transfer` | refs that cross processes: credits, releases, fetches (XFER) |
 //! | `tasks` | tasks from submission to result (TASK) |
 //! | `keys`, `leases` | queues, windows, demand, giving back (LEASE) |
+//! | `stream` | generators and their items (STREAM) |
 //! | `cancel` | cancelling, withdrawing |
 //! | `calls`, `actors` | actor calls and their order (CALL), lives of actors (ACTOR) |
 //! | `death` | processes that are gone (DEATH) |
@@ -46,11 +47,13 @@ mod leases;
 mod look;
 mod objects;
 mod rows;
+mod stream;
 mod tasks;
 mod transfer;
 
 pub use api::*;
-pub use look::ObjectState;
+pub use look::{Next, ObjectState};
+pub use stream::{ITEM_BYTES, WINDOW_BYTES, item_bytes};
 
 use calls::Call;
 use objects::{Count, Dependent, Objects};
@@ -66,6 +69,7 @@ pub struct Owner {
     objects: Objects,
     tasks: FxHashMap<TaskId, Task>,
     calls: FxHashMap<TaskId, Call>,
+    streams: stream::Streams,
     keys: FxHashMap<u32, keys::Key>,
     lease_keys: FxHashMap<LeaseId, u32>,
     lengths: keys::Lengths,
@@ -93,6 +97,7 @@ impl Owner {
             objects: Objects::new(me),
             tasks: FxHashMap::default(),
             calls: FxHashMap::default(),
+            streams: FxHashMap::default(),
             keys: FxHashMap::default(),
             lease_keys: FxHashMap::default(),
             lengths: keys::Lengths::default(),
@@ -125,6 +130,11 @@ impl Owner {
             Event::Replied { task, attempt, retryable, micros, kept, values, worker } => {
                 self.on_replied(now, Answer { task, attempt, retryable, micros, kept, values, worker }, orders);
             }
+            Event::Item { task, attempt, index, value, worker } => {
+                self.on_item(stream::Report { task, attempt, index, value, worker }, orders);
+            }
+            Event::StreamRead(handle) => self.on_stream_read(handle, orders),
+            Event::Yielded { task, caller, refs } => self.on_yielded(task, caller, &refs, orders),
             Event::Withdrawn { task, done } => self.on_withdrawn(now, task, done, orders),
             Event::Granted { key, lease, lane, worker } => self.on_granted(now, key, lease, lane, worker, orders),
             Event::WantedBack(lease) => self.on_wanted_back(lease),
@@ -179,6 +189,8 @@ impl Owner {
                 self.pump(actor, orders);
             } else if !self.objects.doomed.is_empty() {
                 self.objects.collect(orders);
+            } else if let Some(task) = self.objects.closed.pop() {
+                self.close_stream(task, orders);
             } else {
                 break;
             }
@@ -251,6 +263,7 @@ impl Owner {
         match msg {
             PeerMsg::Credit(list) => self.objects.on_credits(&list, from.worker),
             PeerMsg::Release(list) => self.objects.on_releases(&list, from.worker),
+            PeerMsg::Fetch(id) if id.index == ObjectId::NEXT_INDEX => self.on_next_asked(id, from, orders),
             PeerMsg::Fetch(id) => self.objects.on_fetch(id, from, orders),
             PeerMsg::Fetched { id, value } => self.objects.on_fetched(id, value, from.worker, orders),
             PeerMsg::CancelObject { id, force, recursive } => {
@@ -262,6 +275,7 @@ impl Owner {
                     self.cancel_children(task, orders);
                 }
             }
+            PeerMsg::StreamRead { .. } | PeerMsg::StreamStop(_) | PeerMsg::StreamOver(_) => {}
         }
     }
 }

@@ -4,8 +4,10 @@ use crate::{
     objects::{Entry, Flow},
 };
 use shoal_types::{
-    ActorId, Address, Args, CallSpec, ErrorValue, LaneId, ObjectId, RefWire, TaskId, TaskSpec, Value, WorkerId,
+    ActorId, Address, Args, CallSpec, ErrorKind, ErrorValue, LaneId, ObjectId, RefWire, TaskId, TaskSpec, Value,
+    WorkerId,
 };
+use std::sync::Arc;
 
 /// What is counted for one object, for tests and `shoal why`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,6 +32,19 @@ pub struct ObjectState {
     pub ready: bool,
 }
 
+/// What a reader of a generator gets.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Next {
+    /// Nothing is there yet.
+    NotYet,
+    /// This.
+    Item(RefWire),
+    /// There are no more.
+    End,
+    /// Its owner can't be asked.
+    Error(Arc<ErrorValue>),
+}
+
 impl Owner {
     /// This process.
     pub fn me(&self) -> Address {
@@ -41,9 +56,32 @@ impl Owner {
         self.objects.map.get(id)?.value.as_ref()
     }
 
-    /// Whether [`Owner::value`] has one.
+    /// Whether [`Owner::value`] has one; of a generator's next item, whether there is one or no more will come.
     pub fn is_ready(&self, id: &ObjectId) -> bool {
         self.value(id).is_some()
+            || (id.index == ObjectId::NEXT_INDEX
+                && self.streams.get(&id.task).is_some_and(|s| s.over || s.read < s.made))
+    }
+
+    /// What a reader of the generator with this handle gets next. [`Event::StreamRead`](crate::Event::StreamRead)
+    /// takes it.
+    pub fn next_item(&self, handle: &RefWire) -> Next {
+        let task = handle.id.task;
+        if handle.owner.worker == self.me.worker {
+            return match self.streams.get(&task) {
+                Some(s) if s.read < s.made => {
+                    Next::Item(RefWire { id: ObjectId::new(task, s.read), owner: handle.owner })
+                }
+                Some(s) if !s.over => Next::NotYet,
+                Some(_) | None => Next::End,
+            };
+        }
+        match self.value(&ObjectId::new(task, ObjectId::NEXT_INDEX)) {
+            None => Next::NotYet,
+            Some(Value::Error(e)) if e.kind == ErrorKind::EndOfStream => Next::End,
+            Some(Value::Error(e)) => Next::Error(e.clone()),
+            Some(value) => value.refs().first().map_or(Next::End, |r| Next::Item(*r)),
+        }
     }
 
     /// What objects of that process are since it died; `None` while it lives.
@@ -125,7 +163,7 @@ impl Owner {
     /// Whether nothing is left: no object, task, call or lease. Dead actors' records don't count.
     pub fn is_empty(&self) -> bool {
         let work = self.tasks.is_empty() && self.calls.is_empty() && self.executing.is_empty();
-        work && self.objects.map.is_empty() && self.lease_keys.is_empty()
+        work && self.streams.is_empty() && self.objects.map.is_empty() && self.lease_keys.is_empty()
     }
 }
 

@@ -128,6 +128,8 @@ pub(crate) struct Objects {
     pub unhandled: Vec<ActorId>,
     /// Got a value in this event and have dependents.
     pub ready: VecDeque<ObjectId>,
+    /// Generators whose last holder went in this event.
+    pub closed: Vec<TaskId>,
     /// May be free to go at the end of this event.
     pub doomed: Vec<ObjectId>,
     pub outbox: Outbox,
@@ -144,6 +146,7 @@ impl Objects {
             handles: FxHashMap::default(),
             unhandled: Vec::new(),
             ready: VecDeque::new(),
+            closed: Vec::new(),
             doomed: Vec::new(),
             outbox: Outbox::default(),
         }
@@ -261,6 +264,7 @@ impl Objects {
             next += 1;
             match self.map.get(&id) {
                 Some(entry) if !entry.wanted() && !entry.pending => self.free(id, out),
+                Some(entry) if !entry.wanted() && id.index == ObjectId::STREAM_INDEX => self.closed.push(id.task),
                 _ => {}
             }
         }
@@ -270,6 +274,9 @@ impl Objects {
     fn free(&mut self, id: ObjectId, out: &mut Vec<Order>) {
         let Some(entry) = self.map.remove(&id) else { return };
         let mine = entry.owner.worker == self.me.worker;
+        if id.index == ObjectId::STREAM_INDEX && mine {
+            self.closed.push(id.task);
+        }
         if id.index == ObjectId::ACTOR_INDEX
             && let Some(actor) = self.handles.remove(&id)
         {

@@ -18,7 +18,9 @@ use crate::{
     objects::{Count, Dependent},
     transfer::Lent,
 };
-use shoal_types::{Args, ErrorKind, ErrorValue, LeaseId, ObjectId, RefWire, TaskId, TaskSpec, Value, WorkerId};
+use shoal_types::{
+    Args, ErrorKind, ErrorValue, LeaseId, ObjectId, RefWire, TaskId, TaskSpec, Value, WorkerId, is_stream,
+};
 use std::sync::Arc;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,9 +86,7 @@ impl Owner {
     pub(crate) fn on_task_submitted(&mut self, spec: Box<TaskSpec>, out: &mut Vec<Order>) {
         let id = spec.id;
         let (left, error) = self.lend(&spec.args, Dependent::Task(id), out);
-        for index in 0..spec.num_returns {
-            self.objects.expect(ObjectId::new(id, index));
-        }
+        self.expect_returns(id, spec.num_returns, spec.window);
         let state = TaskState::Waiting(left);
         let task = Task { spec, state, place: 0, pushes: 0, retries: 0, cancel: None, born: self.now };
         self.tasks.insert(id, task);
@@ -175,6 +175,9 @@ impl Owner {
     }
 
     pub(crate) fn fail_returns(&mut self, id: TaskId, n: u32, error: &Arc<ErrorValue>, out: &mut Vec<Order>) {
+        if is_stream(n) {
+            return self.fail_stream(id, n, error, out);
+        }
         for index in 0..n {
             self.objects.set_value(ObjectId::new(id, index), Value::Error(error.clone()), out);
         }
@@ -225,14 +228,14 @@ impl Owner {
         }
     }
 
-    /// What was lent with the call that this answers; nothing when no returned value holds a ref, nobody asks then.
-    fn lent_with(&self, answer: &Answer) -> Lent {
-        let args = match (self.tasks.get(&answer.task), self.calls.get(&answer.task)) {
+    /// What was lent with the call that gave these values; nothing when none holds a ref, nobody asks then.
+    pub(crate) fn lent_with(&self, id: &TaskId, values: &[Value]) -> Lent {
+        let args = match (self.tasks.get(id), self.calls.get(id)) {
             (Some(task), _) => &task.spec.args,
             (None, Some(call)) => &call.spec.args,
             (None, None) => return Lent::default(),
         };
-        if answer.values.iter().all(|v| v.refs().is_empty()) {
+        if values.iter().all(|v| v.refs().is_empty()) {
             return Lent::default();
         }
         let inside = args.deps.iter().filter_map(|r| self.value(&r.id)).flat_map(Value::refs);
@@ -240,7 +243,7 @@ impl Owner {
     }
 
     pub(crate) fn discard_all(&mut self, answer: &Answer, out: &mut Vec<Order>) {
-        let lent = self.lent_with(answer);
+        let lent = self.lent_with(&answer.task, &answer.values);
         for (index, value) in answer.values.iter().enumerate() {
             let id = ObjectId::new(answer.task, index as u32);
             self.objects.discard(value, answer.worker, id, &lent, out);
@@ -249,7 +252,10 @@ impl Owner {
 
     /// A value for each of `n` returns; one error stands for all, what is missing is an error, too many are let go.
     pub(crate) fn settle_returns(&mut self, n: u32, answer: Answer, out: &mut Vec<Order>) {
-        let lent = self.lent_with(&answer);
+        if is_stream(n) {
+            return self.settle_stream(n, answer, out);
+        }
+        let lent = self.lent_with(&answer.task, &answer.values);
         let Answer { task, values, worker, .. } = answer;
         if let [Value::Error(error)] = &values[..] {
             self.fail_returns(task, n, error, out);

@@ -6,10 +6,12 @@
 //! INT                        tag, i64
 //! FLOAT                      tag, f64
 //! STR BYTES                  tag, the data
+//! REFS                       tag, 52 bytes each: the items of a generator called with num_returns="dynamic"
 //! PICKLE                     tag, 3 zero bytes, nbufs u32, pickle length u64, nbufs × (offset u64, length u64), pickle;
 //!                            each buffer at a multiple of 64 from the value's first byte
 //! ```
 use crate::{DecodeError, Reader, Writer};
+use shoal_types::RefWire;
 
 /// `None`.
 pub const NONE: u8 = 0;
@@ -27,6 +29,8 @@ pub const STR: u8 = 5;
 pub const BYTES: u8 = 6;
 /// Anything else.
 pub const PICKLE: u8 = 7;
+/// The items of a generator that is done: refs, one after the other.
+pub const REFS: u8 = 8;
 /// Where buffers are aligned to, from the value's first byte (which is aligned at least so itself in the arena).
 pub const ALIGN: usize = 64;
 
@@ -96,4 +100,20 @@ fn range(start: u64, len: u64, limit: usize) -> Result<std::ops::Range<usize>, D
     let end = start.checked_add(len).filter(|end| *end <= limit as u64);
     let end = end.ok_or(DecodeError::Short { missing: (start.saturating_add(len) as usize).saturating_sub(limit) })?;
     Ok(start as usize..end as usize)
+}
+
+/// The value of a generator that is done, with these items.
+pub fn refs(items: &[RefWire]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(1 + items.len() * RefWire::LEN);
+    out.push(REFS);
+    items.iter().for_each(|r| out.extend_from_slice(&r.to_bytes()));
+    out
+}
+
+/// The refs of a value whose tag was [`REFS`], without the tag; `None` when it has another length.
+pub fn refs_in(rest: &[u8]) -> Option<Vec<RefWire>> {
+    if !rest.len().is_multiple_of(RefWire::LEN) {
+        return None;
+    }
+    rest.chunks_exact(RefWire::LEN).map(RefWire::from_bytes).collect()
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! request  kind u8 | flags u8 | attempt u16 | task 16 | num_returns u32 | depth u32 | name text
+//!          | window u32, of a generator only
 //!          | TASK: function 16
 //!          | CALL: method text, group text
 //!          | args
@@ -10,11 +11,12 @@
 //!          (a keyword slot is preceded by its name: 2 | text | slot)
 //! reply    kind u8 (REPLY) | status u8 | attempt u16 | task 16 | micros u32 | nkept u32, refs 52 each | nvalues u32, values…
 //! value    0 inline: bytes (flat), nrefs u32, refs   1 stored: ArenaLoc 32, nrefs, refs   2 error: bytes (postcard)
+//! item     kind u8 (ITEM) | attempt u16 | task 16 | index u32 | value: before the reply of the generator's task
 //! function kind u8 (FUNCTION) | function 16 | pickled bytes to the end: before the first request that names it
 //! far      kind u8 (FAR) | ObjectId 20 | ArenaLoc 32: the frame itself lies in the arena
 //! ```
 use crate::{DecodeError, Reader, Writer};
-use shoal_types::{ArenaLoc, ErrorValue, FunctionId, ObjectId, RefWire, TaskId, Value};
+use shoal_types::{ArenaLoc, ErrorValue, FunctionId, ObjectId, RefWire, TaskId, Value, is_stream};
 use std::sync::Arc;
 
 /// Call of a remote function.
@@ -27,6 +29,8 @@ pub const REPLY: u8 = 3;
 pub const FAR: u8 = 4;
 /// A function's pickled bytes; never withdrawn.
 pub const FUNCTION: u8 = 5;
+/// What a generator has yielded.
+pub const ITEM: u8 = 6;
 /// Flag of a request: the user's exceptions may be retried, so the worker is to tell whether this one counts.
 pub const RETRY_EXCEPTIONS: u8 = 1;
 
@@ -200,8 +204,10 @@ pub struct Request<'a> {
     pub attempt: u16,
     /// The task.
     pub task: TaskId,
-    /// How many values it returns.
+    /// How many values it returns; `STREAMING` and `DYNAMIC` for generators.
     pub num_returns: u32,
+    /// Of a generator: after how many unread items it waits (`TaskSpec::window`).
+    pub window: u32,
     /// Its nesting depth.
     pub depth: u32,
     /// Its name, for people.
@@ -229,8 +235,10 @@ pub struct RequestHead<'a> {
     pub attempt: u16,
     /// The task.
     pub task: TaskId,
-    /// How many values it returns.
+    /// How many values it returns; `STREAMING` and `DYNAMIC` for generators.
     pub num_returns: u32,
+    /// Of a generator: after how many unread items it waits (`TaskSpec::window`).
+    pub window: u32,
     /// Its nesting depth.
     pub depth: u32,
     /// Its name, for people.
@@ -251,6 +259,9 @@ impl RequestHead<'_> {
         w.u32(self.num_returns);
         w.u32(self.depth);
         w.bytes(self.name.as_bytes());
+        if is_stream(self.num_returns) {
+            w.u32(self.window);
+        }
         match self.target {
             Target::Function(id) => w.raw(&id.0),
             Target::Method(method, group) => {
@@ -270,6 +281,7 @@ impl<'a> Request<'a> {
         let task = TaskId(r.array()?);
         let (num_returns, depth) = (r.u32()?, r.u32()?);
         let name = r.text()?;
+        let window = if is_stream(num_returns) { r.u32()? } else { 0 };
         let target = match kind {
             TASK => Target::Function(FunctionId(r.array()?)),
             CALL => Target::Method(r.text()?, r.text()?),
@@ -277,7 +289,7 @@ impl<'a> Request<'a> {
         };
         let args = ArgsFrame::decode(&mut r)?;
         let retry_exceptions = flags & RETRY_EXCEPTIONS != 0;
-        Ok(Self { attempt, task, num_returns, depth, name, retry_exceptions, target, args })
+        Ok(Self { attempt, task, num_returns, window, depth, name, retry_exceptions, target, args })
     }
 }
 
@@ -332,6 +344,48 @@ impl Reply {
             values.push(get_value(&mut r)?);
         }
         Ok(Self { attempt, task, status, micros, kept, values })
+    }
+}
+
+/// An item of a generator.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Item {
+    /// The attempt that yielded it.
+    pub attempt: u16,
+    /// The generator's task.
+    pub task: TaskId,
+    /// Which item, from 0 in each attempt.
+    pub index: u32,
+    /// Its value.
+    pub value: Value,
+}
+
+impl Item {
+    /// Appends the frame.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let mut w = Writer(out);
+        w.u8(ITEM);
+        w.u16(self.attempt);
+        w.raw(&self.task.0);
+        w.u32(self.index);
+        put_value(&mut w, &self.value);
+    }
+
+    /// Whether a frame is an item.
+    pub fn is(frame: &[u8]) -> bool {
+        frame.first() == Some(&ITEM)
+    }
+
+    /// Reads an item frame.
+    pub fn decode(frame: &[u8]) -> Result<Self, DecodeError> {
+        let mut r = Reader::new(frame);
+        match r.u8()? {
+            ITEM => {}
+            tag => return Err(DecodeError::Tag { what: "item", tag }),
+        }
+        let attempt = r.u16()?;
+        let task = TaskId(r.array()?);
+        Ok(Self { attempt, task, index: r.u32()?, value: get_value(&mut r)? })
     }
 }
 

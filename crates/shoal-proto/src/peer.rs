@@ -38,6 +38,19 @@ pub enum PeerMsg {
         /// Its children too.
         recursive: bool,
     },
+    /// To the worker that runs a generator: so many of the items of this attempt were read, so it may make more.
+    StreamRead {
+        /// The generator's task.
+        task: TaskId,
+        /// Which attempt.
+        attempt: u16,
+        /// How many items.
+        read: u32,
+    },
+    /// To the worker that runs a generator, or is to: nobody will read its items, it may stop.
+    StreamStop(TaskId),
+    /// To who was told to stop: the task is over, nothing more will be said of it.
+    StreamOver(TaskId),
     /// To the worker that runs it: interrupt it.
     CancelTask {
         /// The task.

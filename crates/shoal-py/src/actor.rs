@@ -3,6 +3,7 @@ use crate::errors;
 use crate::hooks::{call, hooks};
 use crate::refs::meet;
 use crate::session::{epoch, runtime, runtime_of, try_runtime};
+use crate::stream;
 use crate::template::{encode_args, handle_of, id16, resources, returns};
 use parking_lot::Mutex;
 use pyo3::exceptions::PyKeyError;
@@ -61,6 +62,39 @@ impl ActorRef {
     }
 }
 
+impl ActorRef {
+    fn submit<'py>(
+        &self,
+        method: &str,
+        group: &str,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+        (num_returns, window): (u32, u32),
+        (max_retries, retry_exceptions): (i32, bool),
+    ) -> PyResult<Py<PyAny>> {
+        let py = args.py();
+        let runtime = runtime_of(py, self.epoch, "actor handle")?;
+        let (args, _held) = encode_args(py, &runtime, args, kwargs, method)?;
+        let id = runtime.next_task();
+        let spec = CallSpec {
+            id,
+            actor: self.wire.actor,
+            handle: self.wire.handle,
+            method: self.interned(method),
+            group: if group.is_empty() { Arc::from("") } else { self.interned(group) },
+            num_returns,
+            window,
+            max_retries,
+            retry_exceptions,
+            parent: crate::current::ancestry(py)?.1,
+            args,
+        };
+        let called = runtime.call(spec, self.wire.unordered, self.wire.max_pending_calls);
+        called.map_err(|e| errors::exception(py, &e))?;
+        returns(py, &runtime, id, num_returns)
+    }
+}
+
 impl Drop for ActorRef {
     fn drop(&mut self) {
         if self.epoch == epoch()
@@ -105,25 +139,25 @@ impl ActorRef {
         max_retries: i32,
         retry_exceptions: bool,
     ) -> PyResult<Py<PyAny>> {
-        let py = args.py();
-        let runtime = runtime_of(py, self.epoch, "actor handle")?;
-        let (args, _held) = encode_args(py, &runtime, args, kwargs, method)?;
-        let id = runtime.next_task();
-        let spec = CallSpec {
-            id,
-            actor: self.wire.actor,
-            handle: self.wire.handle,
-            method: self.interned(method),
-            group: if group.is_empty() { Arc::from("") } else { self.interned(group) },
-            num_returns,
-            max_retries,
-            retry_exceptions,
-            parent: crate::current::ancestry(py)?.1,
-            args,
-        };
-        let called = runtime.call(spec, self.wire.unordered, self.wire.max_pending_calls);
-        called.map_err(|e| errors::exception(py, &e))?;
-        returns(py, &runtime, id, num_returns)
+        self.submit(method, group, args, kwargs, (num_returns, 0), (max_retries, retry_exceptions))
+    }
+
+    /// Calls a method that is a generator; `num_returns` is -1 for "streaming", -2 for "dynamic".
+    #[allow(clippy::too_many_arguments)] // what a call is made of
+    fn stream<'py>(
+        &self,
+        method: &str,
+        group: &str,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+        num_returns: i64,
+        max_retries: i32,
+        retry_exceptions: bool,
+        backpressure: i64,
+    ) -> PyResult<Py<PyAny>> {
+        let n = stream::num_returns(num_returns);
+        let window = stream::window(n, backpressure);
+        self.submit(method, group, args, kwargs, (n, window), (max_retries, retry_exceptions))
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {

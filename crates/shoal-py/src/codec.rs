@@ -240,6 +240,10 @@ fn decode_builtin<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyA
         flat::FLOAT => PyFloat::new(py, f64::from_le_bytes(number()?)).into_any(),
         flat::STR => PyString::new(py, std::str::from_utf8(rest).map_err(|_| bad(py, "text is not UTF-8"))?).into_any(),
         flat::BYTES => PyBytes::new(py, rest).into_any(),
+        flat::REFS => {
+            let refs = flat::refs_in(rest).ok_or_else(|| bad(py, "refs have the wrong length"))?;
+            crate::refs::dynamic(py, &refs)?
+        }
         tag => return Err(bad(py, &format!("unknown tag {tag}"))),
     })
 }

@@ -21,6 +21,8 @@ pub(crate) fn kind_name(kind: ErrorKind) -> &'static str {
         ErrorKind::PendingCalls => "PendingCalls",
         ErrorKind::RuntimeEnv => "RuntimeEnv",
         ErrorKind::System => "System",
+        ErrorKind::EndOfStream => "EndOfStream",
+        ErrorKind::ReplayInconsistent => "ReplayInconsistent",
     }
 }
 

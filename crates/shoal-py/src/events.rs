@@ -2,6 +2,8 @@
 use crate::hooks::{call, hooks};
 use crate::refs::ObjectRef;
 use crate::session::runtime;
+use crate::stream::StreamRef;
+use crate::worker::Call;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -13,12 +15,20 @@ use std::sync::Arc;
 static SOURCE: Mutex<Option<Arc<Runtime>>> = Mutex::new(None);
 static TOKENS: Mutex<Option<HashMap<u64, Py<PyAny>>>> = Mutex::new(None);
 
-/// Asks for `("ready", token)` from `events` when the ref has a value.
+/// Asks for `("ready", token)` from `events` when the ref has a value, the generator an item, or the generator that the
+/// call runs may go on.
 #[pyfunction]
-pub(crate) fn watch(r#ref: &Bound<'_, ObjectRef>, token: Py<PyAny>) -> PyResult<()> {
+pub(crate) fn watch(r#ref: &Bound<'_, PyAny>, token: Py<PyAny>) -> PyResult<()> {
     let py = r#ref.py();
-    let id = r#ref.get().id(py)?;
-    let number = runtime(py)?.watch(id).map_err(|e| crate::errors::exception(py, &e))?;
+    let runtime = runtime(py)?;
+    let watched = if let Ok(one) = r#ref.cast::<ObjectRef>() {
+        runtime.watch(one.get().id(py)?)
+    } else if let Ok(stream) = r#ref.cast::<StreamRef>() {
+        runtime.watch(stream.get().next_id(py)?)
+    } else {
+        runtime.watch_room(r#ref.cast::<Call>()?.get().task())
+    };
+    let number = watched.map_err(|e| crate::errors::exception(py, &e))?;
     TOKENS.lock().get_or_insert_default().insert(number, token);
     Ok(())
 }

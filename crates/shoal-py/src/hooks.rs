@@ -19,6 +19,8 @@ pub(crate) struct Hooks {
     pub(crate) system_exit_text: Py<PyAny>,
     pub(crate) name_taken: Py<PyAny>,
     pub(crate) exporting: Py<PyAny>,
+    pub(crate) make_generator: Py<PyAny>,
+    pub(crate) make_dynamic: Py<PyAny>,
 }
 
 static HOOKS: PyOnceLock<Hooks> = PyOnceLock::new();
@@ -43,6 +45,8 @@ pub(crate) fn set_hooks(hooks: &Bound<'_, PyAny>) -> PyResult<()> {
         system_exit_text: get("system_exit_text")?,
         name_taken: get("name_taken")?,
         exporting: get("exporting")?,
+        make_generator: get("make_generator")?,
+        make_dynamic: get("make_dynamic")?,
     };
     let _ = HOOKS.set(hooks.py(), bound);
     Ok(())

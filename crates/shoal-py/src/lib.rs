@@ -17,6 +17,7 @@ mod objects;
 mod query;
 mod refs;
 mod session;
+mod stream;
 mod template;
 mod title;
 mod worker;
@@ -47,6 +48,8 @@ mod core_module {
     use crate::session::{
         connect_driver, connect_tool, connect_worker, connected, disconnect, forked, node_main, session,
     };
+    #[pymodule_export]
+    use crate::stream::{StreamRef, stream_from_bytes};
     #[pymodule_export]
     use crate::template::Template;
     #[pymodule_export]

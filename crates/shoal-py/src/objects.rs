@@ -5,6 +5,7 @@ use crate::errors;
 use crate::hooks::{call, hooks};
 use crate::refs::ObjectRef;
 use crate::session::runtime;
+use crate::stream::StreamRef;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PySequence, PyTuple};
@@ -79,6 +80,10 @@ fn ids_of(refs: &Bound<'_, PyAny>) -> PyResult<Vec<ObjectId>> {
     for item in list.try_iter()? {
         let item = item?;
         let Ok(one) = item.cast::<ObjectRef>() else {
+            if let Ok(stream) = item.cast::<StreamRef>() {
+                ids.push(stream.get().next_id(py)?);
+                continue;
+            }
             let text = format!(
                 "a list of ObjectRefs is needed; it holds {} of type {}",
                 item.repr()?,
@@ -135,7 +140,7 @@ fn distinct(ids: &[ObjectId]) -> Option<Vec<ObjectId>> {
 }
 
 /// Waits without the GIL; a signal is looked at with it. False when the time is over.
-fn sleep(py: Python<'_>, runtime: &Runtime, waiter: &Arc<Waiter>, timeout: Option<f64>) -> PyResult<bool> {
+pub(crate) fn sleep(py: Python<'_>, runtime: &Runtime, waiter: &Arc<Waiter>, timeout: Option<f64>) -> PyResult<bool> {
     if waiter.done() {
         return Ok(true);
     }
@@ -189,7 +194,7 @@ pub(crate) fn is_of_call(py: Python<'_>, r#ref: &Bound<'_, ObjectRef>) -> PyResu
     Ok(runtime(py)?.is_of_call(&id))
 }
 
-/// Cancels the task that makes this object.
+/// Cancels the task that makes this object, or the generator of this handle.
 #[pyfunction]
 pub(crate) fn cancel(py: Python<'_>, r#ref: &Bound<'_, ObjectRef>, force: bool, recursive: bool) -> PyResult<()> {
     let id = r#ref.get().id(py)?;

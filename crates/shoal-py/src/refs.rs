@@ -160,3 +160,14 @@ pub(crate) fn ref_from_bytes(py: Python<'_>, wire: &[u8]) -> PyResult<ObjectRef>
     runtime(py)?.take_ref(wire);
     Ok(ObjectRef::owned(wire))
 }
+
+/// The items of a generator called with `num_returns="dynamic"`, as Python's object of them.
+pub(crate) fn dynamic<'py>(py: Python<'py>, items: &[RefWire]) -> PyResult<Bound<'py, PyAny>> {
+    let runtime = runtime(py)?;
+    let taken = items.iter().map(|wire| {
+        runtime.take_ref(*wire);
+        Bound::new(py, ObjectRef::owned(*wire))
+    });
+    let refs = pyo3::types::PyList::new(py, taken.collect::<PyResult<Vec<_>>>()?)?;
+    call(py, &hooks(py)?.make_dynamic, (refs,))
+}

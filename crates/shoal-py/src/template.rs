@@ -4,10 +4,11 @@ use crate::current::ancestry;
 use crate::errors;
 use crate::refs::ObjectRef;
 use crate::session::{epoch, runtime, runtime_of};
+use crate::stream;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use shoal_proto::lane::{RawSlot, put_raw_slot};
-use shoal_types::{Args, FunctionId, LeaseKey, ObjectId, RefWire, Resources, TaskId, TaskSpec, UNIT};
+use shoal_types::{Args, FunctionId, LeaseKey, ObjectId, RefWire, Resources, TaskId, TaskSpec, UNIT, is_stream};
 use shoal_worker::{INLINE_LIMIT, Runtime};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub(crate) struct Template {
     name: Arc<str>,
     key: u32,
     num_returns: u32,
+    window: u32,
     max_retries: i32,
     retry_exceptions: bool,
 }
@@ -41,19 +43,20 @@ pub(crate) fn id16(bytes: &[u8], what: &str) -> PyResult<[u8; 16]> {
 #[pymethods]
 impl Template {
     #[new]
-    #[pyo3(signature = (*, function_id, pickled, name, num_returns, max_retries, retry_exceptions, resources, runtime_env, max_calls))]
+    #[pyo3(signature = (*, function_id, pickled, name, num_returns, max_retries, retry_exceptions, resources, runtime_env, max_calls, backpressure))]
     #[allow(clippy::too_many_arguments)] // Python's keyword arguments
     fn new(
         py: Python<'_>,
         function_id: &[u8],
         pickled: &Bound<'_, PyBytes>,
         name: &str,
-        num_returns: u32,
+        num_returns: i64,
         max_retries: i32,
         retry_exceptions: bool,
         resources: HashMap<String, f64>,
         runtime_env: String,
         max_calls: u32,
+        backpressure: i64,
     ) -> PyResult<Self> {
         let runtime = runtime(py)?;
         let function = FunctionId(id16(function_id, "function_id")?);
@@ -64,7 +67,9 @@ impl Template {
             max_calls: (max_calls > 0).then_some((function, max_calls)),
         };
         let key = runtime.intern(&key);
-        Ok(Self { epoch: epoch(), function, name: name.into(), key, num_returns, max_retries, retry_exceptions })
+        let num_returns = stream::num_returns(num_returns);
+        let (epoch, window) = (epoch(), stream::window(num_returns, backpressure));
+        Ok(Self { epoch, function, name: name.into(), key, num_returns, window, max_retries, retry_exceptions })
     }
 
     /// Calls it: one ref, a list of refs, or None for no returns.
@@ -80,6 +85,7 @@ impl Template {
             name: Arc::clone(&self.name),
             key: self.key,
             num_returns: self.num_returns,
+            window: self.window,
             max_retries: self.max_retries,
             retry_exceptions: self.retry_exceptions,
             depth,
@@ -97,6 +103,7 @@ pub(crate) fn returns(py: Python<'_>, runtime: &Runtime, task: TaskId, n: u32) -
     Ok(match n {
         0 => py.None(),
         1 => make(0)?.into_any().unbind(),
+        n if is_stream(n) => stream::returned(py, runtime, task, n)?,
         n => PyList::new(py, (0..n).map(make).collect::<PyResult<Vec<_>>>()?)?.into_any().unbind(),
     })
 }

@@ -4,6 +4,7 @@ use crate::current::{self, Current, Run};
 use crate::errors;
 use crate::hooks::{Hooks, call, hooks};
 use crate::session::runtime;
+use crate::stream::{self, Sender};
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit, PyValueError};
 use pyo3::prelude::*;
@@ -11,22 +12,26 @@ use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 use shoal_proto::Reader;
 use shoal_proto::control::ToNode;
 use shoal_proto::lane::{ArgsFrame, Request, Slot, Target};
-use shoal_types::{ActorId, ActorSpec, Address, ErrorKind, ErrorValue, FunctionId, LaneId, ObjectId, TaskId, Value};
-use shoal_worker::{Answer, CallFrame, Runtime, ValueBytes, Work};
+use shoal_types::{
+    ActorId, ActorSpec, Address, ErrorKind, ErrorValue, FunctionId, LaneId, ObjectId, TaskId, Value, is_stream,
+};
+use shoal_worker::{Answer, CallFrame, Room, Runtime, ValueBytes, Work};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Instant;
 
 /// What has to be known of a call to answer it.
 #[derive(Clone)]
-struct Ticket {
-    task: TaskId,
-    attempt: u16,
-    lane: LaneId,
-    caller: Address,
+pub(crate) struct Ticket {
+    pub(crate) task: TaskId,
+    pub(crate) attempt: u16,
+    pub(crate) lane: LaneId,
+    pub(crate) caller: Address,
     num_returns: u32,
+    pub(crate) window: u32,
     lent: bool,
-    name: Arc<str>,
+    pub(crate) name: Arc<str>,
     depth: u32,
     retry_exceptions: bool,
     started: Instant,
@@ -132,6 +137,7 @@ impl Worker {
             lane: frame.lane,
             caller: frame.caller,
             num_returns: request.num_returns,
+            window: request.window,
             lent,
             name,
             depth: request.depth,
@@ -226,6 +232,7 @@ impl Worker {
                         task: ticket.task,
                         depth: ticket.depth,
                         actor: id,
+                        items: AtomicU32::new(0),
                     },
                 )?;
                 let dispatch = actor.runtime.bind(py);
@@ -359,6 +366,13 @@ fn run_on_main<'py>(
     current::set_running(Some(ticket.run()));
     // A cancel that came before this line found nothing to interrupt; one that comes after it does.
     let result = if runtime.is_cancelled(&ticket.task) { Err(PyKeyboardInterrupt::new_err(())) } else { run() };
+    let result = match result {
+        Ok(generator) if is_stream(ticket.num_returns) => {
+            Sender::begin(runtime, ticket).run(&generator, None).map(|()| generator)
+        }
+        Ok(generator) if ticket.num_returns > 1 => stream::collected(generator, &ticket.name, ticket.num_returns),
+        result => result,
+    };
     current::set_running(None);
     current::leave();
     result
@@ -437,6 +451,9 @@ fn packed<'py>(
             (vec![Value::Error(Arc::new(packed))], retryable && ticket.retry_exceptions)
         }
     };
+    if is_stream(ticket.num_returns) {
+        runtime.end_stream(&ticket.task);
+    }
     let answer = Answer {
         task: ticket.task,
         attempt: ticket.attempt,
@@ -462,6 +479,7 @@ fn values(py: Python<'_>, runtime: &Runtime, ticket: &Ticket, value: &Bound<'_, 
     };
     match ticket.num_returns {
         0 => Ok(Vec::new()),
+        n if is_stream(n) => Ok(Vec::new()),
         1 => Ok(vec![one(0, value)?]),
         n => {
             let items: Vec<Bound<'_, PyAny>> = value.try_iter()?.collect::<PyResult<_>>()?;
@@ -476,7 +494,7 @@ fn values(py: Python<'_>, runtime: &Runtime, ticket: &Ticket, value: &Bound<'_, 
 
 /// Instead of a returned value: what went wrong with this one.
 #[pyclass(frozen, module = "shoal._core")]
-pub(crate) struct Failed(Arc<ErrorValue>);
+pub(crate) struct Failed(pub(crate) Arc<ErrorValue>);
 
 #[pymethods]
 impl Failed {
@@ -502,6 +520,8 @@ pub(crate) struct Call {
     task: TaskId,
     depth: u32,
     actor: ActorId,
+    /// How many items its generator has sent.
+    items: AtomicU32,
 }
 
 #[pymethods]
@@ -557,6 +577,45 @@ impl Call {
         Ok(())
     }
 
+    /// Whether it is a generator whose items are sent as they come.
+    #[getter]
+    fn streaming(&self) -> bool {
+        self.ticket.lock().as_ref().is_some_and(|ticket| is_stream(ticket.num_returns))
+    }
+
+    /// Sends the items of a sync generator to its end, waiting on this thread while too many are unread. `quiet` is called
+    /// before a cancelled one is closed.
+    fn run(&self, generator: &Bound<'_, PyAny>, quiet: &Bound<'_, PyAny>) -> PyResult<()> {
+        let Some(ticket) = self.ticket.lock().clone() else { return Ok(()) };
+        Sender::begin(&*runtime(generator.py())?, &ticket).run(generator, Some(quiet))
+    }
+
+    /// A generator that is run elsewhere begins: then come `room` and `item` by turns.
+    fn begin(&self, py: Python<'_>) -> PyResult<()> {
+        if let Some(ticket) = self.ticket.lock().clone() {
+            Sender::begin(&*runtime(py)?, &ticket);
+        }
+        Ok(())
+    }
+
+    /// Sends one item of it.
+    fn item(&self, item: &Bound<'_, PyAny>) -> PyResult<()> {
+        let Some(ticket) = self.ticket.lock().clone() else { return Ok(()) };
+        let runtime = runtime(item.py())?;
+        Sender::at(&runtime, &ticket, self.items.load(SeqCst)).send(item.py(), item)?;
+        self.items.fetch_add(1, SeqCst);
+        Ok(())
+    }
+
+    /// True: it may go on; False: nobody reads it any more; None: it is to wait (`watch`).
+    fn room(&self, py: Python<'_>) -> PyResult<Option<bool>> {
+        Ok(match runtime(py)?.room(&self.task) {
+            Room::Free => Some(true),
+            Room::Stopped => Some(false),
+            Room::Full => None,
+        })
+    }
+
     fn enter(&self) {
         if let Some(ticket) = &*self.ticket.lock() {
             current::enter(ticket.current(Some(self.actor)));
@@ -569,6 +628,10 @@ impl Call {
 }
 
 impl Call {
+    pub(crate) fn task(&self) -> TaskId {
+        self.task
+    }
+
     /// Depth and parent of what it submits.
     pub(crate) fn ancestry(&self) -> (u32, Option<TaskId>) {
         (self.depth + 1, Some(self.task))

@@ -5,7 +5,7 @@ use crate::{
 };
 use shoal_owner::ObjectState;
 use shoal_proto::peer::PeerMsg;
-use shoal_types::{ActorId, ArenaLoc, ObjectId, RefWire, TaskId, Value};
+use shoal_types::{ActorId, ArenaLoc, DYNAMIC, ObjectId, RefWire, TaskId, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Default)]
@@ -15,6 +15,11 @@ pub(crate) struct Audit {
     freed: BTreeSet<u64>,
     /// Last call that began, of each ordered actor's life and caller.
     order: BTreeMap<(ActorId, u32, Pid), TaskId>,
+    /// Items that were read, and the last by each process.
+    items: BTreeSet<ObjectId>,
+    places: BTreeMap<(TaskId, Pid), u32>,
+    /// Generators whose items are one value.
+    pub dynamic: BTreeSet<TaskId>,
     /// Objects for which a count was lost with a killed process (AUDIT-1).
     tainted: BTreeSet<ObjectId>,
     /// Who was submitted by which call.
@@ -30,8 +35,11 @@ impl Audit {
         (self.runs.values().map(|(_, n)| *n as usize).sum(), self.replied, self.deaths)
     }
 
-    pub fn submitted(&mut self, id: TaskId, max_retries: i32, parent: Option<TaskId>) {
+    pub fn submitted(&mut self, id: TaskId, num_returns: u32, max_retries: i32, parent: Option<TaskId>) {
         self.children.entry(parent.unwrap_or_default()).or_default().push(id);
+        if num_returns == DYNAMIC {
+            self.dynamic.insert(id);
+        }
         assert!(max_retries >= 0, "the simulator bounds retries");
         self.runs.insert(id, (i64::from(max_retries) + 1, 0));
     }
@@ -54,6 +62,14 @@ impl Audit {
         let Some(life) = life else { return };
         let last = self.order.insert((actor, life, caller), call);
         assert!(last.is_none_or(|last| last < call), "CALL-1: {call} began after {last:?}");
+    }
+
+    /// STREAM-4.
+    pub fn item_read(&mut self, id: ObjectId, pid: Pid, own: bool) {
+        assert!(self.items.insert(id), "STREAM-4: {id} was read twice");
+        let last = self.places.insert((id.task, pid), id.index);
+        assert!(last.is_none_or(|last| last < id.index), "STREAM-4: {pid} read {id} after item {last:?}");
+        assert!(!own || self.items.range(..id).next_back().is_none_or(|i| i.task != id.task || i.index < id.index));
     }
 
     pub fn freed(&mut self, pid: Pid, id: &ObjectId, loc: &ArenaLoc) {
@@ -95,6 +111,9 @@ impl World {
         for pid in self.alive() {
             for state in self.processes[pid].owner.borrower_state() {
                 let (id, owner) = (state.object.id, pid_of(&state.object.owner.worker));
+                if id.index == ObjectId::NEXT_INDEX {
+                    continue;
+                }
                 let safe = owner == pid || !self.processes[owner].alive || self.audit.tainted.contains(&id);
                 assert!(safe || self.processes[owner].owner.knows(&id), "OWN-1: {owner} freed {id}; {pid}: {state:?}");
             }
@@ -128,8 +147,9 @@ impl World {
             let held = left.iter().filter(|(_, s)| excused.contains(&s.object.id));
             let values = held.filter_map(|(p, s)| self.processes[*p].owner.value(&s.object.id));
             let inside = values.flat_map(Value::refs).map(|r| r.id).chain(self.daemon.kept_alive_by(&excused));
+            let inside: Vec<ObjectId> = inside.chain(held_streams(&alive, &excused, self)).collect();
             let before = excused.len();
-            excused.extend(inside.collect::<Vec<ObjectId>>());
+            excused.extend(inside);
             if excused.len() == before {
                 break;
             }
@@ -139,4 +159,16 @@ impl World {
         let busy = |p: &Pid| !self.processes[*p].owner.is_empty() && left.iter().all(|(q, _)| q != p);
         assert!(!alive.iter().any(busy), "LEASE-5: work is left");
     }
+}
+
+/// Items that generators whose handles are among these hold; what a process holds beside such a handle.
+fn held_streams(alive: &[Pid], handles: &BTreeSet<ObjectId>, world: &World) -> Vec<ObjectId> {
+    let handles = handles.iter().filter(|id| id.index == ObjectId::STREAM_INDEX);
+    let of = |id: &ObjectId| {
+        let state = alive.iter().find_map(|p| world.processes[*p].owner.stream_state(&id.task));
+        let (made, read, _) = state.unwrap_or_default();
+        let task = id.task;
+        (read..made).chain([ObjectId::NEXT_INDEX]).map(move |i| ObjectId::new(task, i))
+    };
+    handles.flat_map(of).collect()
 }

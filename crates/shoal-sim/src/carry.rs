@@ -12,6 +12,10 @@ impl World {
     pub(crate) fn feed(&mut self, pid: Pid, event: Event) {
         let mut orders: VecDeque<Order> = self.handle(pid, event).into();
         while let Some(order) = orders.pop_front() {
+            // Who kills the creator of the actor that it is dies with it.
+            if !self.processes[pid].alive {
+                return;
+            }
             if let Some(event) = self.carry_out(pid, order) {
                 orders.extend(self.handle(pid, event));
             }
@@ -71,9 +75,9 @@ impl World {
 
     fn push(&mut self, pid: Pid, lane: LaneId, task: TaskId, attempt: u16) {
         let owner = &self.processes[pid].owner;
-        let (num_returns, retry_exceptions, args, actor) = match (owner.task(&task), owner.call(&task)) {
-            (Some(t), _) => (t.num_returns, t.retry_exceptions, &t.args, None),
-            (None, Some(c)) => (c.num_returns, c.retry_exceptions, &c.args, Some(c.actor)),
+        let ((num_returns, window), retry_exceptions, args, actor) = match (owner.task(&task), owner.call(&task)) {
+            (Some(t), _) => ((t.num_returns, t.window), t.retry_exceptions, &t.args, None),
+            (None, Some(c)) => ((c.num_returns, c.window), c.retry_exceptions, &c.args, Some(c.actor)),
             (None, None) => panic!("TASK-1: {task} is pushed and not known"),
         };
         let refs = self.resolved(pid, args);
@@ -81,7 +85,7 @@ impl World {
         assert_eq!(caller, pid, "LEASE-2: a lane of another process");
         if self.processes[worker].alive {
             let taken = false;
-            let request = Request { task, attempt, num_returns, retry_exceptions, refs, actor, taken };
+            let request = Request { task, attempt, num_returns, window, retry_exceptions, refs, actor, taken };
             self.lanes.entry((caller, worker)).or_default().requests.push_back(request);
         }
     }

@@ -197,9 +197,19 @@ impl World {
         self.processes[worker].role = Role::Actor(id);
         let task: TaskId = actor.handle.task;
         let (caller, constructs) = (creator, Some(life));
-        let (attempt, num_returns, retry_exceptions, cancelled, children) = (0, 0, false, false, Vec::new());
-        let running =
-            Running { caller, task, attempt, num_returns, retry_exceptions, args, children, constructs, cancelled };
+        let running = Running {
+            caller,
+            task,
+            attempt: 0,
+            num_returns: 0,
+            retry_exceptions: false,
+            window: 0,
+            yielded: 0,
+            args,
+            children: Vec::new(),
+            constructs,
+            cancelled: false,
+        };
         self.begin(worker, running);
         true
     }

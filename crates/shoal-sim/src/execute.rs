@@ -4,25 +4,28 @@ use crate::{
     world::{Habit, World},
 };
 use shoal_owner::Event;
-use shoal_types::{ArenaLoc, ErrorKind, ErrorValue, ObjectId, RefWire, TaskId, Value};
+use shoal_types::{ArenaLoc, ErrorKind, ErrorValue, ObjectId, RefWire, TaskId, Value, is_stream};
 use std::sync::Arc;
 
 impl World {
     /// Some process takes a request or ends a call. False when there is none.
     pub(crate) fn execute_one(&mut self, may_linger: bool) -> bool {
-        let busy: Vec<Pid> = self.alive().into_iter().filter(|p| !self.processes[*p].running.is_empty()).collect();
+        let busy: Vec<(Pid, usize)> = self.movable();
         let takers = self.takers();
         if !takers.is_empty() && (busy.is_empty() || self.choices.one_in(2)) {
             let (caller, worker) = self.choices.pick(&takers).expect("not empty");
             self.take(caller, worker);
             return true;
         }
-        let Some(pid) = self.choices.pick(&busy) else { return false };
+        let Some((pid, at)) = self.choices.pick(&busy) else { return false };
+        if is_stream(self.processes[pid].running[at].num_returns) {
+            self.stream_moves(pid, at);
+            return true;
+        }
         let lingers = may_linger && self.options.habit != Habit::Lending;
         if lingers && !self.choices.one_in(4) {
             return true;
         }
-        let at = self.choices.below(self.processes[pid].running.len());
         let process = &self.processes[pid];
         let waits = process.running[at].children.iter().any(|t| process.owner.task(t).is_some());
         if !(may_linger && waits) {
@@ -61,6 +64,8 @@ impl World {
             attempt: request.attempt,
             num_returns: request.num_returns,
             retry_exceptions: request.retry_exceptions,
+            window: request.window,
+            yielded: 0,
             args: request.refs.clone(),
             children: Vec::new(),
             constructs: None,
@@ -79,6 +84,9 @@ impl World {
     /// A Python ref object comes to be.
     pub(crate) fn take_ref(&mut self, pid: Pid, r: &RefWire) {
         self.feed(pid, Event::RefTaken(*r));
+        if let Some(next) = self.next_of(pid, r) {
+            self.feed(pid, Event::RefTaken(next));
+        }
         if r.id.index == ObjectId::ACTOR_INDEX {
             let (actor, unordered) = self.daemon.of_handle(&r.id);
             self.feed(pid, Event::ActorKnown { actor, unordered });
@@ -96,7 +104,7 @@ impl World {
         }
     }
 
-    fn end(&mut self, pid: Pid, at: usize) {
+    pub(crate) fn end(&mut self, pid: Pid, at: usize) {
         let running = &self.processes[pid].running[at];
         if running.cancelled && self.choices.one_in(2) {
             let task = running.task;
@@ -114,7 +122,7 @@ impl World {
         let values = if running.constructs.is_some() { Vec::new() } else { self.values(pid, &running) };
         let retryable = running.retry_exceptions && matches!(values.first(), Some(Value::Error(_)));
         let refs: Vec<RefWire> = values.iter().flat_map(Value::refs).copied().collect();
-        let held: Vec<ObjectId> = running.args.iter().map(|r| r.id).collect();
+        let held = self.all_of(pid, &running.args);
         let (task, caller, attempt) = (running.task, running.caller, running.attempt);
         let early = refs.is_empty() && self.choices.one_in(2);
         if early {
@@ -124,33 +132,42 @@ impl World {
         let kept = std::mem::take(&mut self.processes[pid].kept);
         match running.constructs {
             Some(life) => self.actor_started(pid, life, kept),
-            None => self.send_reply((caller, pid), Reply { task, attempt, retryable, kept, values }),
+            None => self.send_reply((caller, pid), Reply { item: None, task, attempt, retryable, kept, values }),
         }
         if !early {
             self.feed(pid, Event::RefsDropped(held));
         }
     }
 
-    fn send_reply(&mut self, (caller, pid): (Pid, Pid), reply: Reply) {
+    pub(crate) fn send_reply(&mut self, (caller, pid): (Pid, Pid), reply: Reply) {
         if let Some(lane) = self.lanes.get_mut(&(caller, pid)).filter(|_| self.processes[caller].alive) {
-            lane.requests.retain(|r| r.task != reply.task);
+            if reply.item.is_none() {
+                lane.requests.retain(|r| r.task != reply.task);
+            }
             lane.replies.push_back(reply);
         }
     }
 
     fn values(&mut self, pid: Pid, running: &Running) -> Vec<Value> {
+        let n = if is_stream(running.num_returns) { 0 } else { running.num_returns };
         if self.options.habit == Habit::Lending && !self.choices.one_in(4) {
-            return (0..running.num_returns).map(|_| self.value(&[])).collect();
+            return (0..n).map(|_| self.value(&[])).collect();
         }
         if self.choices.one_in(6) {
             return vec![Value::Error(Arc::new(ErrorValue::new(ErrorKind::Task, "raised")))];
         }
+        let held = self.may_return(pid, running);
+        (0..n).map(|_| self.value(&held)).collect()
+    }
+
+    /// What a call may return. A value that holds a ref of itself, through any number of others, is never freed: counting
+    /// can't see cycles.
+    pub(crate) fn may_return(&self, pid: Pid, running: &Running) -> Vec<RefWire> {
         let mut held = self.processes[pid].vars.clone();
         held.extend_from_slice(&running.args);
-        // A value that holds a ref of itself, through any number of others, is never freed: counting can't see cycles.
         let (ages, born) = (&self.ages, self.ages[&running.task]);
         held.retain(|r| ages[&r.id.task] < born);
-        (0..running.num_returns).map(|_| self.value(&held)).collect()
+        held
     }
 
     /// A value with a few of these refs.
@@ -181,7 +198,13 @@ impl World {
 
     pub(crate) fn read_reply(&mut self, caller: Pid, worker: Pid) -> bool {
         let reply = self.lanes.get_mut(&(caller, worker)).and_then(|l| l.replies.pop_front());
-        let Some(Reply { task, attempt, retryable, kept, values }) = reply else { return false };
+        let Some(Reply { item, task, attempt, retryable, kept, mut values }) = reply else { return false };
+        if let Some(index) = item {
+            let value = values.pop().expect("an item is one value");
+            let worker = address(worker).worker;
+            self.feed(caller, Event::Item { task, attempt, index, value, worker });
+            return true;
+        }
         self.audit.replied += 1;
         let micros = self.choices.pick(&[1, 15, 300, 5_000]).expect("four choices");
         let worker = address(worker).worker;

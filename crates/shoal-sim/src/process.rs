@@ -2,7 +2,7 @@
 use crate::replay::Trace;
 use shoal_owner::Owner;
 use shoal_types::{ActorId, Address, ErrorValue, LaneId, LeaseId, NodeId, ObjectId, RefWire, TaskId, Value, WorkerId};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A process by its number.
 pub(crate) type Pid = usize;
@@ -45,6 +45,9 @@ pub(crate) struct Running {
     pub attempt: u16,
     pub num_returns: u32,
     pub retry_exceptions: bool,
+    /// Of a generator: after how many unread items it waits; how many it has yielded.
+    pub window: u32,
+    pub yielded: u32,
     /// Python refs made from its arguments.
     pub args: Vec<RefWire>,
     /// Tasks that it waits for before it ends.
@@ -66,6 +69,10 @@ pub(crate) struct Process {
     pub running: Vec<Running>,
     /// Refs that the core said stay, between `CallDone` and the reply.
     pub kept: Vec<RefWire>,
+    /// Generators that were told to stop; calls that were cancelled; how many items were read, as it was told.
+    pub stops: BTreeSet<TaskId>,
+    pub cancels: BTreeSet<TaskId>,
+    pub reads: BTreeMap<(TaskId, u16), u32>,
     /// From the daemon.
     pub inbox: VecDeque<News>,
     pub trace: Trace,
@@ -83,6 +90,9 @@ impl Process {
             ids: 0,
             running: Vec::new(),
             kept: Vec::new(),
+            stops: BTreeSet::new(),
+            cancels: BTreeSet::new(),
+            reads: BTreeMap::new(),
             inbox: VecDeque::new(),
             trace: Trace::default(),
         }
@@ -114,6 +124,7 @@ pub(crate) struct Request {
     pub task: TaskId,
     pub attempt: u16,
     pub num_returns: u32,
+    pub window: u32,
     pub retry_exceptions: bool,
     /// Refs nested in the arguments, those of resolved dependencies included.
     pub refs: Vec<RefWire>,
@@ -122,6 +133,8 @@ pub(crate) struct Request {
 }
 
 pub(crate) struct Reply {
+    /// It is an item of a generator: which.
+    pub item: Option<u32>,
     pub task: TaskId,
     pub attempt: u16,
     pub retryable: bool,

@@ -4,7 +4,7 @@ use crate::{
     world::{Habit, World},
 };
 use shoal_owner::Event;
-use shoal_types::{ActorId, Args, CallSpec, FunctionId, ObjectId, RefWire, TaskId, TaskSpec};
+use shoal_types::{ActorId, Args, CallSpec, DYNAMIC, FunctionId, ObjectId, RefWire, STREAMING, TaskId, TaskSpec};
 
 const MAX_ACTORS: usize = 4;
 
@@ -26,7 +26,8 @@ impl World {
         match self.choices.below(20) {
             0 | 1 => self.put(pid),
             2..=6 => self.submit(pid),
-            7..=9 => self.drop_one(pid),
+            7 | 8 => self.drop_one(pid),
+            9 => self.read_one(pid),
             10 => self.copy_one(pid),
             11 | 12 => self.want_one(pid),
             13 | 14 => self.unpack_one(pid),
@@ -86,7 +87,7 @@ impl World {
     /// Some refs that this process holds: values, and handles too when they are only passed on.
     fn some(&mut self, pid: Pid, handles: bool, most: usize) -> Vec<RefWire> {
         let mut held = self.processes[pid].held();
-        held.retain(|r| handles || r.id.index != ObjectId::ACTOR_INDEX);
+        held.retain(|r| handles || r.id.index < ObjectId::NEXT_INDEX);
         let mut some = Vec::new();
         while some.len() < most && self.choices.one_in(2) {
             some.extend(self.choices.pick(&held));
@@ -119,12 +120,14 @@ impl World {
 
     fn submit_with(&mut self, pid: Pid, args: Args) -> TaskId {
         let kinds = if self.options.habit == Habit::Lending { (1, 1) } else { (3, 2) };
+        let (num_returns, window) = self.returns(&[1, 1, 0, 2]);
         let spec = TaskSpec {
             id: self.next_task(pid),
             function: FunctionId([self.choices.below(kinds.0) as u8; 16]),
             name: "f".into(),
             key: self.choices.below(kinds.1) as u32,
-            num_returns: self.choices.pick(&[1, 1, 0, 2]).expect("four choices"),
+            num_returns,
+            window,
             max_retries: self.choices.below(3) as i32,
             retry_exceptions: self.choices.one_in(4),
             depth: 0,
@@ -132,18 +135,28 @@ impl World {
             args,
         };
         let task = spec.id;
-        self.audit.submitted(task, spec.max_retries, spec.parent);
+        self.audit.submitted(task, spec.num_returns, spec.max_retries, spec.parent);
         let returns: Vec<ObjectId> = spec.returns().collect();
         self.feed(pid, Event::TaskSubmitted(Box::new(spec)));
         self.processes[pid].vars.extend(returns.iter().map(|id| RefWire { id: *id, owner: address(pid) }));
         task
     }
 
+    /// How many returns a call has: one of these, or it is a generator with some window.
+    fn returns(&mut self, plain: &[u32]) -> (u32, u32) {
+        if self.options.streams && self.choices.one_in(3) {
+            let n = if self.choices.one_in(4) { DYNAMIC } else { STREAMING };
+            return (n, if n == DYNAMIC { u32::MAX } else { self.choices.below(4) as u32 });
+        }
+        (self.choices.pick(plain).expect("some choices"), 0)
+    }
+
     fn drop_one(&mut self, pid: Pid) {
         let vars = &mut self.processes[pid].vars;
         if !vars.is_empty() {
             let r = vars.swap_remove(self.choices.below(vars.len()));
-            self.feed(pid, Event::RefsDropped(vec![r.id]));
+            let ids = self.all_of(pid, &[r]);
+            self.feed(pid, Event::RefsDropped(ids));
         }
     }
 
@@ -194,20 +207,22 @@ impl World {
         let Some(handle) = self.choices.pick(&handles) else { return };
         let (actor, unordered) = self.daemon.of_handle(&handle.id);
         let args = self.args(pid);
+        let (num_returns, window) = self.returns(&[1, 1, 1]);
         let spec = CallSpec {
             id: self.next_task(pid),
             actor,
             handle: Some(handle),
             method: "m".into(),
             group: "".into(),
-            num_returns: 1,
+            num_returns,
+            window,
             max_retries: self.choices.below(3) as i32,
             retry_exceptions: false,
             parent: self.parent(pid),
             args,
         };
-        self.audit.submitted(spec.id, spec.max_retries, spec.parent);
-        let id = ObjectId::new(spec.id, 0);
+        self.audit.submitted(spec.id, spec.num_returns, spec.max_retries, spec.parent);
+        let id = spec.returns().next().expect("a call has returns");
         self.feed(pid, Event::ActorKnown { actor, unordered });
         self.feed(pid, Event::CallSubmitted(Box::new(spec)));
         assert_eq!(owner_of(&id), pid, "ids begin with their process");

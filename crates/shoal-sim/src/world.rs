@@ -21,6 +21,8 @@ pub struct Options {
     pub actors: bool,
     /// What the users' programs do most.
     pub habit: Habit,
+    /// Some calls are generators.
+    pub streams: bool,
     /// Events and orders are kept, for [`World::traces`].
     pub record: bool,
 }
@@ -40,7 +42,7 @@ pub enum Habit {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { processes: 4, kills: true, actors: true, habit: Habit::Mixed, record: false }
+        Self { processes: 4, kills: true, actors: true, streams: true, habit: Habit::Mixed, record: false }
     }
 }
 
@@ -73,6 +75,8 @@ pub struct World {
     pub(crate) locs: u64,
     /// In which order tasks, values and actors were made.
     pub(crate) ages: BTreeMap<TaskId, usize>,
+    /// Generators that are not read wait; else they end.
+    pub(crate) patient: bool,
     salt: usize,
     /// `SHOAL_SIM_LOG` is set: every event and its orders go to standard error.
     pub(crate) log: bool,
@@ -100,6 +104,7 @@ impl World {
             audit: Audit::default(),
             locs: 0,
             ages: BTreeMap::new(),
+            patient: true,
             salt,
             log: std::env::var_os("SHOAL_SIM_LOG").is_some(),
             steps: 0,
@@ -169,13 +174,16 @@ impl World {
 
     /// Comes to rest, asks for every value, drops every ref, and checks that nothing is left.
     pub fn finish(&mut self) {
+        self.drain_streams();
+        self.patient = false;
         self.settle();
         self.want_all();
         self.settle();
         self.check_results();
         for pid in self.alive() {
             let vars = std::mem::take(&mut self.processes[pid].vars);
-            self.feed(pid, Event::RefsDropped(vars.iter().map(|r| r.id).collect()));
+            let ids = self.all_of(pid, &vars);
+            self.feed(pid, Event::RefsDropped(ids));
         }
         self.settle();
         self.check_empty();
@@ -242,6 +250,7 @@ impl World {
                 if let PeerMsg::CancelTask { task, recursive } = msg {
                     self.cancel_heard(to, task, recursive);
                 }
+                self.on_stream_message(to, &msg);
                 self.feed(to, Event::Peer { from: address(from), seq, msg });
             }
             Some(Relayed::Lost { intended }) => self.lost(from, to, intended),
@@ -264,7 +273,10 @@ impl World {
         let taken = self.last_words(to, from);
         self.lanes.remove(&(to, from));
         let error = ErrorValue::new(ErrorKind::WorkerCrashed, format!("process {from} was killed"));
-        self.feed(to, Event::WorkerLost { worker: address(from), error, intended, taken });
+        // The last words may have made it kill the creator of the actor that it is.
+        if self.processes[to].alive {
+            self.feed(to, Event::WorkerLost { worker: address(from), error, intended, taken });
+        }
     }
 
     /// Reads the last replies of a dead worker, then says which calls it had begun.
@@ -298,7 +310,9 @@ impl World {
                 Event::ActorDead { actor, error }
             }
         };
-        self.feed(pid, event);
+        if self.processes[pid].alive {
+            self.feed(pid, event);
+        }
         true
     }
 }

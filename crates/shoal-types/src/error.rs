@@ -34,6 +34,10 @@ pub enum ErrorKind {
     RuntimeEnv,
     /// `RaySystemError`.
     System,
+    /// `ObjectRefStreamEndOfStreamError`: a generator has no further item.
+    EndOfStream,
+    /// `StreamingGeneratorReplayInconsistentError`.
+    ReplayInconsistent,
 }
 
 /// One error.

@@ -91,6 +91,12 @@ pub struct ObjectId {
 impl ObjectId {
     /// The index of the object that stands for the handles of an actor; it never has a value.
     pub const ACTOR_INDEX: u32 = u32::MAX;
+    /// The index of the object that stands for a generator: it counts those who may read its items, and has a value
+    /// when its task is over.
+    pub const STREAM_INDEX: u32 = u32::MAX - 1;
+    /// The index that stands for the next item of a generator: what who waits for one waits for. Its owner has no entry
+    /// for it; another process's has a value, with the item's ref inside, while an item is there that was not read.
+    pub const NEXT_INDEX: u32 = u32::MAX - 2;
 
     /// Return `index` of `task`.
     pub fn new(task: TaskId, index: u32) -> Self {

@@ -14,5 +14,5 @@ pub mod value;
 pub use error::{ErrorKind, ErrorValue};
 pub use ids::{ActorId, Address, FunctionId, JobId, LaneId, LeaseId, NodeId, ObjectId, RefWire, TaskId, WorkerId};
 pub use resources::{Resources, UNIT};
-pub use task::{ActorSpec, Args, CallSpec, LeaseKey, TaskSpec};
+pub use task::{ActorSpec, Args, CallSpec, DYNAMIC, LeaseKey, STREAMING, TaskSpec, is_stream};
 pub use value::{ArenaLoc, Value};

@@ -3,6 +3,16 @@ use crate::{ActorId, FunctionId, ObjectId, RefWire, Resources, TaskId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+/// `num_returns` of a generator whose items are given to the caller as they come.
+pub const STREAMING: u32 = u32::MAX;
+/// `num_returns` of a generator whose items are given to the caller all at once, when it is done.
+pub const DYNAMIC: u32 = u32::MAX - 1;
+
+/// Whether a call with so many returns is a generator: one object that stands for it, and as many as it yields.
+pub fn is_stream(num_returns: u32) -> bool {
+    num_returns >= DYNAMIC
+}
+
 /// The scheduling key: tasks with equal keys may share a lease.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub struct LeaseKey {
@@ -28,7 +38,7 @@ pub struct Args {
 /// One call of a remote function, as its owner keeps it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct TaskSpec {
-    /// Its id; its returns are `ObjectId::new(id, 0..num_returns)`.
+    /// Its id; its returns are `ObjectId::new(id, 0..num_returns)`, of a generator see [`is_stream`].
     pub id: TaskId,
     /// What to call.
     pub function: FunctionId,
@@ -36,8 +46,11 @@ pub struct TaskSpec {
     pub name: Arc<str>,
     /// Scheduling key, interned by the owner's process.
     pub key: u32,
-    /// How many values it returns.
+    /// How many values it returns; [`STREAMING`] and [`DYNAMIC`] for generators.
     pub num_returns: u32,
+    /// Of a generator: after how many items that nobody has read it waits; 0 when only their bytes count, `u32::MAX`
+    /// without any limit.
+    pub window: u32,
     /// How many more times it may run after a worker's death; -1 is without limit.
     pub max_retries: i32,
     /// Whether an exception of the user's may be retried too (the worker tells which).
@@ -63,8 +76,11 @@ pub struct CallSpec {
     pub method: Arc<str>,
     /// Concurrency group, empty for the method's own.
     pub group: Arc<str>,
-    /// How many values it returns.
+    /// How many values it returns; [`STREAMING`] and [`DYNAMIC`] for generators.
     pub num_returns: u32,
+    /// Of a generator: after how many items that nobody has read it waits; 0 when only their bytes count, `u32::MAX`
+    /// without any limit.
+    pub window: u32,
     /// How many more times it may run after the actor's death; -1 is without limit.
     pub max_retries: i32,
     /// Whether an exception of the user's may be retried too.
@@ -122,15 +138,18 @@ pub struct ActorSpec {
 impl TaskSpec {
     /// Its return objects.
     pub fn returns(&self) -> impl Iterator<Item = ObjectId> + use<> {
-        let (id, n) = (self.id, self.num_returns);
-        (0..n).map(move |i| ObjectId::new(id, i))
+        returns(self.id, self.num_returns)
     }
 }
 
 impl CallSpec {
     /// Its return objects.
     pub fn returns(&self) -> impl Iterator<Item = ObjectId> + use<> {
-        let (id, n) = (self.id, self.num_returns);
-        (0..n).map(move |i| ObjectId::new(id, i))
+        returns(self.id, self.num_returns)
     }
+}
+
+fn returns(id: TaskId, n: u32) -> impl Iterator<Item = ObjectId> {
+    let (first, n) = if is_stream(n) { (ObjectId::STREAM_INDEX, 1) } else { (0, n) };
+    (first..first + n).map(move |i| ObjectId::new(id, i))
 }

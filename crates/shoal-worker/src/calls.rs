@@ -113,6 +113,7 @@ impl Runtime {
             ToClient::LaneClosed(lane) => {
                 self.executor.close_lane(self, lane);
                 self.lock().unmapped.remove(&lane);
+                self.stop_streams_to(lane);
             }
             ToClient::Relayed { from, body } => self.on_relayed(from, &body),
             ToClient::WorkerDied { worker, error, intended } => self.on_worker_died(worker, error, intended),
@@ -192,6 +193,7 @@ impl Runtime {
             }
             state.starved.remove(&lane);
         }
+        self.forget_stops(&mut state, worker);
         self.feed(&mut state, Event::WorkerLost { worker, error, intended, taken });
         drop(state);
         // It may have died between clearing our sleeper word and waking us (BELL-5).
@@ -208,6 +210,7 @@ impl Runtime {
             self.executor.cancel(*task, *recursive);
         }
         let mut state = self.lock();
+        self.on_stream_message(&mut state, from, &msg);
         self.feed(&mut state, Event::Peer { from, seq, msg });
     }
 

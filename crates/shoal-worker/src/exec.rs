@@ -9,7 +9,7 @@ use crate::dead::Place;
 use crate::lanes::{Peer, Waiting, fits};
 use crate::look::{Clock, Ran, RanRing, Running};
 use crate::runtime::Runtime;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rustc_hash::FxHashMap;
 use shoal_owner::Event;
 use shoal_proto::control::ToNode;
@@ -170,6 +170,11 @@ impl Executor {
         if let Some(served) = gone {
             self.slots.lock().remove(&served.my_slot);
         }
+    }
+
+    /// Whether the caller at its other end is there.
+    pub(crate) fn has_lane(&self, lane: LaneId) -> bool {
+        self.table.lock().lanes.contains_key(&lane)
     }
 
     fn post(&self, runtime: &Runtime, work: Work) {
@@ -420,10 +425,20 @@ impl Runtime {
         Reply { attempt, task, status, micros, kept, values }.encode(&mut frame);
         let mut table = self.executor.table.lock();
         table.ran.push(Ran { task, name, began, micros, failed });
-        let Some(served) = table.lanes.get_mut(&lane) else { return };
+        self.push_locked(table, lane, frame);
+    }
+
+    /// Pushes a frame to a caller. False when its lane is closed.
+    pub(crate) fn push_frame(&self, lane: LaneId, frame: Vec<u8>) -> bool {
+        self.push_locked(self.executor.table.lock(), lane, frame)
+    }
+
+    fn push_locked(&self, mut table: MutexGuard<'_, Table>, lane: LaneId, frame: Vec<u8>) -> bool {
+        let Some(served) = table.lanes.get_mut(&lane) else { return false };
         let fits = served.backlog.is_empty() && fits(&served.lane.replies, &frame);
         if fits && served.lane.replies.push(&[&frame]).is_some() {
-            return served.peer.ring();
+            served.peer.ring();
+            return true;
         }
         served.backlog.push_back(Waiting { task: None, frame });
         self.outstanding.fetch_add(1, SeqCst);
@@ -431,6 +446,7 @@ impl Runtime {
         drop(table);
         // While this thread runs the next call, the I/O thread hears that there is room again (PUSH-3).
         self.activity();
+        true
     }
 
     /// Whether this task was cancelled by its owner.

@@ -191,7 +191,14 @@ impl Runtime {
 
     fn on_reply(&self, state: &mut State, lane: LaneId, frame: &mut Vec<u8>) {
         let worker = state.lanes[&lane].peer.address.worker;
-        let reply = self.unfar(state, frame).and_then(|()| lane::Reply::decode(frame).map_err(|e| e.to_string()));
+        let near = self.unfar(state, frame);
+        if near.is_ok() && lane::Item::is(frame) {
+            if let Err(error) = self.on_item(state, worker, frame) {
+                self.corrupt(worker, &error);
+            }
+            return;
+        }
+        let reply = near.and_then(|()| lane::Reply::decode(frame).map_err(|e| e.to_string()));
         let reply = match reply {
             Ok(reply) => reply,
             Err(error) => return self.corrupt(worker, &error),
@@ -266,6 +273,7 @@ fn encode_request(state: &State, task: TaskId, attempt: u16, out: &mut Vec<u8>) 
             attempt,
             task,
             num_returns: spec.num_returns,
+            window: spec.window,
             depth: spec.depth,
             name: &spec.name,
             retry_exceptions: spec.retry_exceptions,
@@ -280,6 +288,7 @@ fn encode_request(state: &State, task: TaskId, attempt: u16, out: &mut Vec<u8>) 
         attempt,
         task,
         num_returns: spec.num_returns,
+        window: spec.window,
         depth: 0,
         name: &spec.method,
         retry_exceptions: spec.retry_exceptions,

@@ -1,5 +1,6 @@
 //! What the one lock protects: the core, the lanes to executors, who waits for what.
 use crate::lanes::CallerEnd;
+use crate::stream::Flow;
 use crate::trace::Trace;
 use rustc_hash::{FxHashMap, FxHashSet};
 use shoal_owner::{Event, Order, Owner};
@@ -53,6 +54,10 @@ pub(crate) struct State {
     pub(crate) lanes: FxHashMap<LaneId, CallerEnd>,
     pub(crate) by_worker: FxHashMap<Address, LaneId>,
     pub(crate) watchers: FxHashMap<ObjectId, SmallVec<[Watcher; 1]>>,
+    /// Generators that run here (FLOW-1).
+    pub(crate) flows: FxHashMap<TaskId, Flow>,
+    /// Those that were told to stop before they began, and by whom.
+    pub(crate) stopped_by: Vec<(Address, TaskId)>,
     pub(crate) keys: Keys,
     pub(crate) functions: FxHashMap<FunctionId, Arc<[u8]>>,
     pub(crate) actors: FxHashMap<ActorId, ActorLane>,
@@ -78,6 +83,8 @@ impl State {
             lanes: FxHashMap::default(),
             by_worker: FxHashMap::default(),
             watchers: FxHashMap::default(),
+            flows: FxHashMap::default(),
+            stopped_by: Vec::new(),
             keys: Keys::default(),
             functions: FxHashMap::default(),
             actors: FxHashMap::default(),

@@ -10,13 +10,14 @@ import contextvars
 import sys
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from typing import Any
 
 from shoal.core import _ffi
 from shoal.core.actor_meta import ActorMeta
 from shoal.core.actor_runtime import ends_actor, start_thread
 from shoal.core.actor_threads import answer_failure, cancelled
+from shoal.core.futures import when
 from shoal.core.live import LIVE
 
 CURRENT_CALL: contextvars.ContextVar[Any] = contextvars.ContextVar("shoal_call")
@@ -156,7 +157,7 @@ class AsyncExecutor:
         self, group: _Group, call: Any, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
         try:
-            value = await _Entered(call, _body(function, args, kwargs))
+            value = await _Entered(call, _body(call, function, args, kwargs))
         except asyncio.CancelledError:
             call.failed(cancelled())
         except BaseException as error:
@@ -189,6 +190,44 @@ class AsyncExecutor:
                     return
 
 
-async def _body(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+async def _body(call: Any, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     value = function(*args, **kwargs)
-    return await value if isinstance(value, Awaitable) else value
+    if isinstance(value, Awaitable):
+        value = await value
+    return await _send_items(call, value) if call.streaming else value
+
+
+async def _send_items(call: Any, generator: Any) -> None:
+    """Runs a generator, async or not, to its end or until nobody reads it any more."""
+    if not hasattr(generator, "__aiter__"):
+        generator = _as_async(generator)
+    call.begin()
+    try:
+        while await _room(call):
+            try:
+                item = await anext(generator)
+            except StopAsyncIteration:
+                return
+            sent = call.item(item)
+            if sent is not None:
+                # The state that it comes from is saved first.
+                await sent
+            del item
+    finally:
+        if hasattr(generator, "aclose"):
+            await generator.aclose()
+
+
+async def _room(call: Any) -> bool:
+    while (room := call.room()) is None:
+        await when(getattr(call, "watched", call))
+    return bool(room)
+
+
+async def _as_async(items: Any) -> AsyncIterator[Any]:
+    try:
+        for item in items:
+            yield item
+    finally:
+        if hasattr(items, "close"):
+            items.close()

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from shoal.core.actor_meta import BUILT_IN, STREAMING, ActorMeta, MethodMeta, decode
+from shoal.core.actor_meta import BUILT_IN, ActorMeta, MethodMeta, decode
 from shoal.core.options import Scope, check_options
 from shoal.core.signature import ANYTHING, Shape
 
@@ -32,7 +32,7 @@ class ActorMethod:
             **kwargs: The same by name.
 
         Returns:
-            An `ObjectRef`, a list of them for `num_returns` > 1, `None` for 0.
+            An `ObjectRef`, a list of them for `num_returns` > 1, `None` for 0; an `ObjectRefGenerator` for a generator.
 
         Raises:
             TypeError: The arguments don't fit the method, or can't be serialized.
@@ -41,8 +41,9 @@ class ActorMethod:
         if kwargs or not self._low <= len(args) <= self._high:
             self._shape.check(args, kwargs)
         returns, retries, retry = self._with
-        if returns == STREAMING:
-            raise ValueError(f"{self._shape.name} is a generator: num_returns='streaming' is not supported yet")
+        if returns < 0:
+            limit = self._meta.backpressure
+            return self._ref.stream(self._name, self._meta.group, args, kwargs or None, returns, retries, retry, limit)
         return self._call(self._name, self._meta.group, args, kwargs or None, returns, retries, retry)
 
     def options(self, **options: Any) -> "ActorMethod":
@@ -66,6 +67,7 @@ class ActorMethod:
             checked.get("max_task_retries", self._meta.max_task_retries),
             retry,
             self._meta.shape,
+            checked.get("_generator_backpressure_num_objects", self._meta.backpressure),
         )
         return ActorMethod(self._ref, actor, self._name, meta)
 

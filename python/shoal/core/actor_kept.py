@@ -8,7 +8,7 @@ import functools
 import threading
 import types
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shoal.core import _ffi
 from shoal.core.actor_meta import MARK
@@ -16,6 +16,9 @@ from shoal.core.actor_saved import Saver, SyncSaver
 from shoal.core.actor_state import ActorState
 from shoal.core.live import LIVE
 from shoal.core.persistent import Persistence
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _READ_ONLY = frozenset(("__ray_ready__",))
 
@@ -122,6 +125,23 @@ def _items(saver: SyncSaver, changes: bool, generator: Iterator[Any]) -> Iterato
         generator.close()  # type: ignore[attr-defined]
 
 
+class _Saved:
+    """Waits for a save as a reply does."""
+
+    def __init__(self) -> None:
+        from concurrent.futures import Future
+
+        self.future: Future[None] = Future()
+
+    def release(self, error: BaseException | None = None) -> None:
+        if not self.future.set_running_or_notify_cancel():
+            return
+        if error is None:
+            self.future.set_result(None)
+        else:
+            self.future.set_exception(error)
+
+
 class KeptCall:
     """A call in hand whose answer waits for the state to be saved."""
 
@@ -152,6 +172,51 @@ class KeptCall:
     def failed(self, exception: BaseException) -> None:
         self._call.hold_failed(exception)
         self._over()
+
+    @property
+    def streaming(self) -> bool:
+        return bool(self._call.streaming)
+
+    @property
+    def watched(self) -> Any:
+        """What the notifier can watch."""
+        return self._call
+
+    def run(self, generator: Any, quiet: Callable[[], None]) -> None:
+        """Sends the items of a generator, each after the state that it comes from was saved."""
+        self._call.run(self._saved_items(generator), quiet)
+
+    def begin(self) -> None:
+        self._call.begin()
+
+    def room(self) -> bool | None:
+        room: bool | None = self._call.room()
+        return room
+
+    async def item(self, item: Any) -> None:
+        import asyncio
+
+        saved = asyncio.wrap_future(self._save())
+        try:
+            await saved
+        finally:
+            # Who is cancelled meanwhile doesn't ask for its error.
+            saved.cancel()
+        self._call.item(item)
+
+    def _saved_items(self, generator: Any) -> Iterator[Any]:
+        try:
+            for item in generator:
+                self._save().result()
+                yield item
+        finally:
+            generator.close()
+
+    def _save(self) -> "Future[None]":
+        """Is done when what has changed so far is saved; at once where nobody waits for that."""
+        saved = _Saved()
+        self._saver.answer(saved)
+        return saved.future
 
     def _over(self) -> None:
         if not self._begun:

@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from shoal.core.checks import STREAMING
 from shoal.core.signature import ANYTHING, Plain, plain_of
 
 # Where `@method` keeps its options.
 MARK = "__shoal_method__"
-STREAMING = -1
 ASYNC_CONCURRENCY = 1000
 _HOOKS = {"__shoal_save__", "__shoal_restore__"}
 _NOT_METHODS = frozenset(dir(object)) | {"__init__", "__new__", "__class_getitem__", "__del__"} | _HOOKS
@@ -26,6 +26,7 @@ class MethodMeta(NamedTuple):
     max_task_retries: int | None
     retry_exceptions: bool
     shape: Plain
+    backpressure: int = 0
 
 
 class ActorMeta(NamedTuple):
@@ -104,6 +105,7 @@ def _method(cls: type, name: str, function: Callable[..., Any]) -> MethodMeta:
         marked.get("max_task_retries"),
         bool(marked.get("retry_exceptions", False)),
         plain_of(function, skip_first=not is_static),
+        marked.get("_generator_backpressure_num_objects", 0),
     )
 
 

@@ -4,6 +4,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from shoal.core import _ffi
@@ -57,11 +58,22 @@ class _Pool:
                 work = self.queue.popleft()
                 self.running[work[0].task_id] = threading.get_ident()
             try:
-                run(*work)
+                run(*work, quiet=partial(self.quiet, work[0].task_id))
             finally:
                 with self.lock:
                     self.running.pop(work[0].task_id, None)
             del work
+
+    def quiet(self, task_id: bytes) -> None:
+        """On the thread of a call: from here on no cancel interrupts it."""
+        while True:
+            try:
+                with self.lock:
+                    self.running.pop(task_id, None)
+                # Where an interrupt that was on its way comes up.
+                return _nothing()
+            except KeyboardInterrupt:
+                continue
 
     def cancel(self, task_id: bytes) -> bool:
         with self.lock:
@@ -85,12 +97,25 @@ def cancelled() -> BaseException:
     return TaskCancelledError("the call was cancelled before it ran")
 
 
-def run(call: Any, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Runs one call on this thread and answers it."""
+def _nothing() -> None:
+    pass
+
+
+def run(
+    call: Any,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    quiet: Callable[[], None],
+) -> None:
+    """Runs one call on this thread and answers it; after `quiet()` no cancel interrupts it."""
     try:
         call.enter()
         try:
             value = function(*args, **kwargs)
+            if call.streaming:
+                call.run(value, quiet)
+                value = None
         finally:
             call.leave()
     except BaseException as error:

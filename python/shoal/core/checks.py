@@ -6,6 +6,11 @@ from typing import Any
 
 Check = Callable[[str, Any], Any]
 
+STREAMING, DYNAMIC = -1, -2
+"""What `num_returns` is for the two kinds of generators."""
+_GENERATORS = {"streaming": STREAMING, "dynamic": DYNAMIC}
+_MOST_RETURNS = 1_000_000
+
 # Resources are counted in steps of 1/10,000.
 _STEPS = 10_000
 
@@ -165,9 +170,28 @@ def exception_types(name: str, value: Any) -> Any:
 
 def return_count(name: str, value: Any) -> int:
     """How many values a call returns."""
-    if isinstance(value, str) and value in ("dynamic", "streaming"):
-        raise ValueError(f"{name}={value!r} is not supported yet")
-    return int(whole(0)(name, value))
+    takes = 'a whole number ≥ 0, "streaming" or "dynamic"'
+    if isinstance(value, str):
+        if value not in _GENERATORS:
+            raise wrong_value(name, takes, value)
+        return _GENERATORS[value]
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise wrong_type(name, takes, value)
+    number = int(value.__index__())
+    if not 0 <= number <= _MOST_RETURNS:
+        raise wrong_value(name, takes if number < 0 else f"at most {_MOST_RETURNS:,}", value)
+    return number
+
+
+def unread_items(name: str, value: Any) -> int:
+    """After how many items that nobody has read a generator waits; -1: it never does."""
+    takes = "a whole number ≥ 1 or -1 (without limit)"
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise wrong_type(name, takes, value)
+    number = int(value.__index__())
+    if number < 1 and number != -1:
+        raise wrong_value(name, takes, value)
+    return number
 
 
 def concurrency_groups(name: str, value: Any) -> dict[str, int]:

@@ -24,6 +24,8 @@ _SIMPLE: dict[str, type[RayError]] = {
     "PendingCalls": exceptions.PendingCallsLimitExceeded,
     "RuntimeEnv": exceptions.RuntimeEnvSetupError,
     "System": exceptions.RaySystemError,
+    "EndOfStream": exceptions.ObjectRefStreamEndOfStreamError,
+    "ReplayInconsistent": exceptions.StreamingGeneratorReplayInconsistentError,
     "NotConnected": exceptions.RaySystemError,
     "GetTimeout": exceptions.GetTimeoutError,
 }

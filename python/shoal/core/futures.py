@@ -1,4 +1,4 @@
-"""`await ref` and `ref.future()`."""
+"""`await ref` and `ref.future()`; other waits of event loops."""
 
 import asyncio
 from collections.abc import Generator
@@ -10,7 +10,7 @@ from shoal.core.notifier import NOTIFIER
 
 
 class _Awaited:
-    """An asyncio future that waits for a ref to be ready."""
+    """An asyncio future that waits for what the notifier can watch."""
 
     __slots__ = ("future", "loop", "ref")
 
@@ -57,6 +57,13 @@ def await_ref(ref: Any) -> Generator[Any, Any, Any]:
         NOTIFIER.watch(token)
         yield from token.future
     return _ffi.get(ref, None, False)
+
+
+async def when(what: Any) -> None:
+    """Waits until a generator has an item, or one that runs here may go on (a `_core.Call`)."""
+    token = _Awaited(what, asyncio.get_running_loop())
+    NOTIFIER.watch(token)
+    await token.future
 
 
 def future_of(ref: Any) -> "Future[Any]":

@@ -97,6 +97,18 @@ class Hooks:
 
         return futures.future_of(ref)
 
+    def make_generator(self, stream: Any) -> Any:
+        """What a call of a generator gives."""
+        from shoal.core.generators import ObjectRefGenerator
+
+        return ObjectRefGenerator(stream)
+
+    def make_dynamic(self, refs: list[Any]) -> Any:
+        """The value of a generator called with `num_returns="dynamic"`."""
+        from shoal.core.generators import DynamicObjectRefGenerator
+
+        return DynamicObjectRefGenerator(refs)
+
 
 def _place(name: str, caller: CodeType) -> str:
     """Words for what was being serialized, told by which Python function called into the core."""

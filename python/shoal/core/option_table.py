@@ -23,6 +23,15 @@ def _later(name: str, takes: str, *harmless: object, default: str = "None", note
 
 _ENV = _yes("runtime_env", checks.runtime_env, "dict", "the parent's", "`env_vars` and a local `working_dir`")
 
+_RETURNS, _RETURNS_DEFAULT = 'int ≥ 0, "streaming" or "dynamic"', '1; "streaming" for generators'
+_BACKPRESSURE = _yes(
+    "_generator_backpressure_num_objects",
+    checks.unread_items,
+    "int ≥ 1 or -1",
+    "unset",
+    "unread items after which a generator waits; always after 64 MiB unless -1",
+)
+
 _COMMON = [
     _yes("num_gpus", checks.gpu_amount, "number ≤ 1, or int", "0", "more than 0 gives a task `max_calls=1`"),
     _yes("memory", checks.memory_amount, "bytes", "0", "reserved, not enforced"),
@@ -43,13 +52,13 @@ _COMMON = [
 
 _TASK = [
     _yes("num_cpus", checks.amount, "number ≥ 0", "1"),
-    _yes("num_returns", checks.return_count, "int ≥ 0", "1", '"dynamic" and "streaming" are not supported yet'),
+    _yes("num_returns", checks.return_count, _RETURNS, _RETURNS_DEFAULT),
     _yes("max_retries", _RETRIES, "int ≥ -1", "3", "-1: without limit"),
     _yes("retry_exceptions", checks.exception_types, "bool or list of types", "False"),
     _yes("max_calls", _WHOLE0, "int ≥ 0", "0", "0: without limit; not in `.options()`", only_decorator=True),
     *_COMMON,
     _later("object_store_memory", "bytes", 0),
-    _later("_generator_backpressure_num_objects", "int"),
+    _BACKPRESSURE,
     _later("_num_objects_per_yield", "int"),
 ]
 
@@ -70,7 +79,7 @@ _ACTOR = [
 ]
 
 _METHOD = [
-    _yes("num_returns", checks.return_count, "int ≥ 0", "1"),
+    _yes("num_returns", checks.return_count, _RETURNS, _RETURNS_DEFAULT),
     _yes("concurrency_group", checks.text, "string", "the default group"),
     _yes("max_task_retries", _RETRIES, "int ≥ -1", "the actor's"),
     _yes("retry_exceptions", checks.exception_types, "bool or list of types", "False", "a list only in `@method`"),
@@ -78,7 +87,7 @@ _METHOD = [
     _yes("read_only", checks.truth, "bool", "False", "shoal's own: `persistent=` doesn't save", only_decorator=True),
     _taken("enable_task_events", checks.truth, "bool", "True"),
     _later("tensor_transport", "string", "object_store"),
-    _later("_generator_backpressure_num_objects", "int"),
+    _BACKPRESSURE,
 ]
 
 _INIT = [

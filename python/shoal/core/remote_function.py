@@ -73,7 +73,7 @@ class RemoteFunction:
             **kwargs: The same by name.
 
         Returns:
-            An `ObjectRef`, a list of them for `num_returns` > 1, `None` for 0.
+            An `ObjectRef`, a list of them for `num_returns` > 1, `None` for 0; an `ObjectRefGenerator` for a generator.
 
         Raises:
             TypeError: The arguments don't fit the function, or can't be serialized.
@@ -170,14 +170,12 @@ class RemoteFunction:
 
         self._look()
         self._shape.check(args, kwargs)
-        if inspect.isgeneratorfunction(self._function):
-            raise ValueError(f"{self._name} is a generator function: num_returns='streaming' is not supported yet")
         ensure()
         export = self._export()
         self._template = _ffi.Template(
             function_id=export.id,
             pickled=export.blob,
-            **template_arguments(self._options, self._name),
+            **template_arguments(self._options, self._name, inspect.isgeneratorfunction(self._function)),
         )
         self._epoch = LIVE.epoch
 

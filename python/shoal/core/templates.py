@@ -3,19 +3,21 @@
 from collections.abc import Mapping
 from typing import Any
 
+from shoal.core.checks import STREAMING
 from shoal.core.live import LIVE
 from shoal.core.runtime_env import decode, encode, merge
 
 DEFAULT_MAX_RETRIES = 3
 
 
-def template_arguments(options: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """What `_core.Template` takes besides the function."""
+def template_arguments(options: Mapping[str, Any], name: str, generator: bool) -> dict[str, Any]:
+    """What `_core.Template` takes besides the function, which is a generator function or none."""
     retry = options.get("retry_exceptions", False)
     gpus = options.get("num_gpus", 0)
     return {
         "name": options.get("name", name),
-        "num_returns": options.get("num_returns", 1),
+        "num_returns": options.get("num_returns", STREAMING if generator else 1),
+        "backpressure": options.get("_generator_backpressure_num_objects", 0),
         "max_retries": options.get("max_retries", DEFAULT_MAX_RETRIES),
         "retry_exceptions": bool(retry),
         "resources": resources(options, default_cpus=1.0),

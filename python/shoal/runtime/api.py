@@ -8,6 +8,7 @@ from typing import Any, TypeVar, overload
 from shoal.core import _ffi
 from shoal.core.actor_handle import ActorHandle
 from shoal.core.checks import wrong_type, wrong_value
+from shoal.core.generators import ObjectRefGenerator
 from shoal.core.live import LIVE
 from shoal.runtime.session import ensure
 
@@ -34,7 +35,7 @@ def get(refs: Any, *, timeout: float | None = None, copy: bool = False) -> Any:
         copy: Whether arrays are to be private and writable.
 
     Returns:
-        The value, or a list of values.
+        The value, or a list of values; an `ObjectRefGenerator` itself.
 
     Raises:
         GetTimeoutError: The time is up (a `TimeoutError`).
@@ -51,6 +52,8 @@ def get(refs: Any, *, timeout: float | None = None, copy: bool = False) -> Any:
     if timeout is not None:
         timeout = _seconds("get", timeout)
     if type(refs) is not _ObjectRef:
+        if isinstance(refs, ObjectRefGenerator):
+            return refs
         _check_list(refs)
         if not refs:
             return []
@@ -131,7 +134,8 @@ def wait(
     """Waits until some of the values are ready.
 
     Args:
-        refs: A list of different `ObjectRef`s.
+        refs: A list of different `ObjectRef`s; an `ObjectRefGenerator` among them is ready when it has an item, or none
+            will come.
         num_returns: How many to wait for.
         timeout: Seconds to wait at most; `None` waits for ever.
         fetch_local: Whether "ready" also means that the value is on this node.
@@ -153,8 +157,9 @@ def wait(
         raise TypeError("wait() takes a list of ObjectRefs, not a single ObjectRef")
     if not isinstance(refs, list):
         raise TypeError(f"wait() takes a list of ObjectRefs, not {type(refs).__name__!r}")
-    for kind in set(map(type, refs)):
-        if kind is not _ObjectRef:
+    kinds = set(map(type, refs))
+    for kind in kinds:
+        if kind is not _ObjectRef and kind is not ObjectRefGenerator:
             raise TypeError(f"wait() takes a list of ObjectRefs, and this one has a {kind.__name__!r} in it")
     if timeout is not None:
         timeout = _seconds("wait", timeout)
@@ -165,7 +170,16 @@ def wait(
     _check_count(num_returns, len(refs))
     if not LIVE.epoch:
         ensure()
+    if ObjectRefGenerator in kinds:
+        return _wait_for_generators(refs, num_returns, timeout)
     return _ffi.wait(refs, num_returns, timeout, bool(fetch_local))
+
+
+def _wait_for_generators(refs: list[Any], num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
+    plain = [ref._stream if isinstance(ref, ObjectRefGenerator) else ref for ref in refs]
+    given = {id(one): ref for one, ref in zip(plain, refs, strict=True)}
+    ready, rest = _ffi.wait(plain, num_returns, timeout, True)
+    return [given[id(one)] for one in ready], [given[id(one)] for one in rest]
 
 
 def _check_count(num_returns: Any, given: int) -> None:
@@ -177,13 +191,13 @@ def _check_count(num_returns: Any, given: int) -> None:
         raise ValueError(f"wait(num_returns={num_returns}) is more than the {given} ObjectRefs given")
 
 
-def cancel(*refs: "_ffi.ObjectRef[Any]", force: bool = False, recursive: bool = True) -> None:
+def cancel(*refs: "_ffi.ObjectRef[Any] | ObjectRefGenerator[Any]", force: bool = False, recursive: bool = True) -> None:
     """Cancels the tasks that make these values: queued ones never run, running ones get a `KeyboardInterrupt`.
 
     `get` of a cancelled one raises `TaskCancelledError` at once. What is done already stays as it is.
 
     Args:
-        *refs: References that calls gave.
+        *refs: References or generators that calls gave.
         force: Whether the process of a running task is killed at once. Without it none is ever killed: code that
             takes no interrupt, such as a long call into C, goes on until it ends, and its CPU is free then.
         recursive: Whether the tasks and calls that they have submitted are cancelled, too, and theirs in turn.
@@ -202,18 +216,19 @@ def cancel(*refs: "_ffi.ObjectRef[Any]", force: bool = False, recursive: bool = 
     if not refs:
         raise TypeError("cancel() takes at least one ObjectRef")
     for ref in refs:
-        if not _is_ref(ref):
+        if not _is_ref(ref) and not isinstance(ref, ObjectRefGenerator):
             given: Any = ref
             hint = "; an actor is ended by kill()" if isinstance(given, ActorHandle) else ""
             raise TypeError(f"cancel() takes ObjectRefs, not {type(ref).__name__!r}{hint}")
+    plain = [ref.completed() if isinstance(ref, ObjectRefGenerator) else ref for ref in refs]
     if force:
-        calls = [ref for ref in refs if _ffi.is_of_call(ref)]
+        calls = [ref for ref in plain if _ffi.is_of_call(ref)]
         if calls:
             raise ValueError(
                 f"cancel(force=True) can't be used for a call of an actor ({calls[0]}): it would end the "
                 "actor; use kill() for that, or cancel() without force"
             )
-    for ref in refs:
+    for ref in plain:
         _ffi.cancel(ref, bool(force), bool(recursive))
 
 
