@@ -30,7 +30,9 @@ def test_the_readme_s_program_runs(shoal_run):
     assert shoal_run(program).stdout == "285\n285\n"
 
 
-@pytest.mark.parametrize(("page", "module"), [("compatibility", "compat_table"), ("settings", "settings")])
+@pytest.mark.parametrize(
+    ("page", "module"), [("compatibility", "compat_table"), ("settings", "settings"), ("errors", "error_table")]
+)
 def test_pages_are_made_from_the_tables(page, module):
     made = subprocess.check_output([sys.executable, "-m", f"shoal.core.{module}"], text=True)
     assert (DOCS / f"{page}.md").read_text() == made

@@ -18,7 +18,7 @@ CONTEXT_LATER = """get_placement_group_id should_capture_child_tasks_in_placemen
     get_node_labels"""
 POOL = "map map_unordered submit has_next get_next get_next_unordered has_free pop_idle push"
 UTIL_LATER = """accelerators disable_log_once_globally enable_periodic_logging iter pdb ray_debugpy placement_group
-    get_node_instance_id collective connect disconnect register_serializer deregister_serializer"""
+    get_node_instance_id collective connect disconnect"""
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,36 @@ def test_an_array_that_is_not_contiguous_leaves_out_of_band(step):
     np.testing.assert_array_equal(deserialize(pickled, [buffers[0].raw()]), array)
 
 
+READ_ONLY = [
+    np.arange(1000),
+    np.asfortranarray(np.arange(1000).reshape(10, 100)),
+    np.arange(2000)[::2],
+    np.array(5),
+    np.zeros(100, dtype=[("x", "i4"), ("y", "M8[s]"), ("z", "f4", (2, 2))]),
+    np.array(["text"] * 50),
+    np.zeros((0, 3)),
+    np.zeros(5, dtype=">i4"),
+    np.zeros(5, dtype="V0"),
+    np.arange("2000-01-01", "2001-01-01", dtype="M8[D]").reshape(2, 183),
+    np.arange(50).astype("m8[ms]"),
+]
+
+
+@pytest.mark.parametrize("array", READ_ONLY, ids=lambda array: f"{array.dtype.kind}{array.shape}")
+@pytest.mark.parametrize("writable", [True, False])
+def test_an_array_may_be_written_to_where_its_memory_may(array, writable):
+    for stored in (array.copy(order="K"), array[...]):
+        stored.flags.writeable = writable
+        pickled, buffers = serialize(stored)
+        assert len(pickled) < 600
+        again = deserialize(pickled, [bytearray(buffer.raw()) for buffer in buffers])
+        assert again.dtype == array.dtype and (again.flags.writeable or not again.nbytes)
+        assert array.ndim < 2 or again.flags.f_contiguous == array.flags.f_contiguous
+        np.testing.assert_array_equal(again, array)
+        fixed = deserialize(pickled, [bytes(buffer.raw()) for buffer in buffers])
+        assert not fixed.flags.writeable or not fixed.nbytes
+
+
 def test_arrays_of_objects_and_of_records():
     objects = np.array([{"a": 1}, None], dtype=object)
     assert there_and_back(objects).tolist() == objects.tolist()

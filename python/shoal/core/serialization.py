@@ -5,11 +5,13 @@ lambdas, local ones, remote-decorated ones) go by value through cloudpickle's re
 """
 
 import copyreg
+import importlib
 import io
 import pickle
 import sys
 import threading
 import types
+import typing
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -35,29 +37,106 @@ def _restore_memoryview(buffer: Any, code: str, shape: tuple[int, ...]) -> memor
 
 
 def _reduce_array(array: Any) -> Any:
-    """NumPy pickles an array out of band only when it is contiguous."""
-    if array.dtype.hasobject or array.flags.c_contiguous or array.flags.f_contiguous:
+    """NumPy pickles an array out of band only when it is contiguous and has no dates, and keeps a read-only one so.
+
+    Whether an array may be written to is for who receives it to say: by `get(copy=True)`, not by how it was stored.
+    """
+    numpy = sys.modules["numpy"]
+    if array.dtype.hasobject or not array.nbytes:
         return array.__reduce_ex__(5)
-    return sys.modules["numpy"].ascontiguousarray(array).__reduce_ex__(5)
+    if not (array.flags.c_contiguous or array.flags.f_contiguous):
+        array = numpy.ascontiguousarray(array)
+    if array.flags.writeable and array.dtype.kind not in "mMV":
+        return array.__reduce_ex__(5)
+    order = "C" if array.flags.c_contiguous else "F"
+    flat = array.reshape(-1, order=order).view(numpy.uint8)
+    if not flat.flags.writeable:
+        flat = numpy.asarray(_AsWritable(flat))
+    return _restore_array, (pickle.PickleBuffer(flat), array.dtype, array.shape, order)
 
 
+class _AsWritable:
+    """The memory of an array of bytes, said to be writable: pickle marks what is not. It is only read."""
+
+    def __init__(self, flat: Any) -> None:
+        self.__array_interface__ = {**flat.__array_interface__, "data": (flat.__array_interface__["data"][0], False)}
+        self._kept = flat
+
+
+def _restore_array(buffer: Any, dtype: Any, shape: tuple[int, ...], order: str) -> Any:
+    numpy = importlib.import_module("numpy")
+    return numpy.frombuffer(buffer, numpy.uint8).view(dtype).reshape(shape, order=order)
+
+
+def _reduce_tensor(tensor: Any) -> Any:
+    """PyTorch pickles a tensor's whole storage into the stream; here what it shows leaves out of band.
+
+    A tensor that is more than numbers in memory (a graph, a device, attributes, a layout) goes as PyTorch does it.
+    """
+    torch = sys.modules["torch"]
+    plain = tensor.layout is torch.strided and tensor.device.type == "cpu" and not vars(tensor)
+    if not plain or tensor.requires_grad or tensor.is_quantized or tensor.is_conj() or tensor.is_neg():
+        return tensor.__reduce_ex__(5)
+    # As bytes: NumPy lacks some of PyTorch's types.
+    flat = tensor.contiguous().reshape(-1).view(torch.uint8).numpy()
+    return _restore_tensor, (pickle.PickleBuffer(flat), tensor.dtype, tuple(tensor.shape))
+
+
+def _restore_tensor(buffer: Any, dtype: Any, shape: tuple[int, ...]) -> Any:
+    """PyTorch has no read-only tensors: what lies in memory that others read is copied."""
+    torch = importlib.import_module("torch")
+    view = memoryview(buffer)
+    if not view.nbytes:
+        return torch.empty(shape, dtype=dtype)
+    return torch.frombuffer(bytearray(view) if view.readonly else view, dtype=dtype).reshape(shape)
+
+
+# Reducers of classes that exist once their module is imported, which is not done here.
+_REDUCERS: dict[tuple[str, str], Callable[[Any], Any]] = {
+    ("numpy", "ndarray"): _reduce_array,
+    ("torch", "Tensor"): _reduce_tensor,
+}
 _seen_copyreg: dict[Any, Any] | None = None
 _seen_numpy = False
+_seen_torch = False
+_custom: dict[type, Callable[[Any], Any]] = {}
 
 
 def _refresh() -> None:
-    """Makes the pickler's table again when `copyreg` or NumPy brought something new.
+    """Makes the pickler's table again when `copyreg`, NumPy, PyTorch or `set_reducer` brought something new.
 
     cloudpickle's reducers and `copyreg`'s as one plain dict: a lookup in cloudpickle's ChainMap costs a microsecond.
     """
-    global _seen_copyreg, _seen_numpy
-    array = getattr(sys.modules.get("numpy"), "ndarray", None)
-    _seen_copyreg, _seen_numpy = dict(copyreg.dispatch_table), array is not None
+    global _seen_copyreg, _seen_numpy, _seen_torch
     table = {**cast("Any", cloudpickle.Pickler)._dispatch_table, memoryview: _reduce_memoryview}
-    if array is not None:
-        table[array] = _reduce_array
+    found = set()
+    for (module, name), reducer in _REDUCERS.items():
+        cls = getattr(sys.modules.get(module), name, None)
+        if cls is not None:
+            table[cls] = reducer
+            found.add(module)
+    _seen_copyreg, _seen_numpy, _seen_torch = dict(copyreg.dispatch_table), "numpy" in found, "torch" in found
     # C's pickler looks the table up while it is made, so it has to be the class's.
-    Pickler.dispatch_table = {**table, **_seen_copyreg}
+    Pickler.dispatch_table = {**table, **_seen_copyreg, **_custom}
+
+
+def set_reducer(cls: type, reducer: Callable[[Any], Any] | None) -> None:
+    """How instances of exactly this class are pickled in this process from now on; `None`: as before."""
+    if reducer is None:
+        _custom.pop(cls, None)
+    else:
+        _custom[cls] = reducer
+    _refresh()
+
+
+def _with_slots(obj: Any, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
+    """cloudpickle forgets a class's `__slots__`, and an instance that comes back then has a dict too many."""
+    if reduced[0] is _cp._make_skeleton_class and "__slots__" in vars(obj):
+        bases, namespace = reduced[1][2:4]
+        # It sets its own.
+        if typing.NamedTuple not in bases:
+            namespace["__slots__"] = obj.__slots__
+    return reduced
 
 
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
@@ -80,7 +159,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 and not _cp._PICKLE_BY_VALUE_MODULES
             ):
                 return NotImplemented
-            return cloudpickle.Pickler.reducer_override(self, obj)
+            reduced = cloudpickle.Pickler.reducer_override(self, obj)
+            return reduced if reduced is NotImplemented else _with_slots(obj, reduced)
         return NotImplemented
 
 
@@ -121,7 +201,11 @@ def is_own_pickling() -> bool:
 
 
 def _dump(obj: Any, callback: Callable[[pickle.PickleBuffer], Any] | None) -> bytes:
-    if copyreg.dispatch_table != _seen_copyreg or (not _seen_numpy and "numpy" in sys.modules):
+    if (
+        copyreg.dispatch_table != _seen_copyreg
+        or (not _seen_numpy and "numpy" in sys.modules)
+        or (not _seen_torch and "torch" in sys.modules)
+    ):
         _refresh()
     with io.BytesIO() as file:
         Pickler(file, callback).dump(obj)

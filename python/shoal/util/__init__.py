@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from shoal.util.actor_pool import ActorPool
     from shoal.util.completed import as_completed, map_unordered
+    from shoal.util.custom_serializers import deregister_serializer, register_serializer
     from shoal.util.explain import why
     from shoal.util.misc import get_node_ip_address, list_named_actors, log_once
     from shoal.util.serializability import inspect_serializability
@@ -12,11 +13,13 @@ if TYPE_CHECKING:
 __all__ = [
     "ActorPool",
     "as_completed",
+    "deregister_serializer",
     "get_node_ip_address",
     "inspect_serializability",
     "list_named_actors",
     "log_once",
     "map_unordered",
+    "register_serializer",
     "why",
 ]
 
@@ -27,6 +30,8 @@ _WHERE = {
     "get_node_ip_address": "misc",
     "list_named_actors": "misc",
     "log_once": "misc",
+    "register_serializer": "custom_serializers",
+    "deregister_serializer": "custom_serializers",
     "inspect_serializability": "serializability",
     "why": "explain",
 }
@@ -36,8 +41,6 @@ _LATER = frozenset(
         "collective",
         "connect",
         "disconnect",
-        "register_serializer",
-        "deregister_serializer",
         "disable_log_once_globally",
         "enable_periodic_logging",
         "iter",
