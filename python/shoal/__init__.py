@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from shoal.runtime.api import cancel, get, get_actor, kill, put, wait
     from shoal.runtime.cluster import available_resources, cluster_resources, nodes
     from shoal.runtime.session import init, is_initialized, shutdown
+    from shoal.util.timeline import timeline
 
     __version__: str
 
@@ -77,6 +78,7 @@ __all__ = [
     "remote",
     "runtime_env",
     "shutdown",
+    "timeline",
     "util",
     "wait",
 ]
@@ -91,12 +93,12 @@ _HOME = {
     "shoal.runtime.api": "cancel get get_actor kill put wait",
     "shoal.runtime.cluster": "available_resources cluster_resources nodes",
     "shoal.runtime.session": "init is_initialized shutdown",
+    "shoal.util.timeline": "timeline",
 }
 _WHERE = {name: module for module, names in _HOME.items() for name in names.split()}
 _MODULES = {"actor", "cloudpickle", "data", "exceptions", "ids", "job_config", "runtime_env", "util"}
 # Known names of Ray whose meaning is not there yet.
 _LATER = {
-    "timeline",
     "client",
     "ClientBuilder",
     "java_function",

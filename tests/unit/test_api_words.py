@@ -96,7 +96,7 @@ WORDS = {
     "shoal.init(address='nowhere')": (
         "ValueError: address takes None, 'auto', 'local', 'unix:PATH' or 'HOST:PORT', not 'nowhere'"
     ),
-    "shoal.timeline('x')": "ValueError: timeline is not supported yet",
+    "shoal.timeline(1)": "TypeError: filename takes a path or None, not 1 (int)",
     "shoal.util.placement_group([])": "ValueError: util.placement_group is not supported yet",
     "shoal.actor.exit_actor()": "TypeError: exit_actor() works in an actor's methods only, and this is none",
     "shoal.util.as_completed([], chunk_size=0).__next__()": (

@@ -8,9 +8,9 @@ import pytest
 import shoal
 
 CALLS = """init shutdown is_initialized remote get put wait cancel kill get_actor method nodes cluster_resources
-    available_resources get_gpu_ids get_runtime_context"""
+    available_resources get_gpu_ids get_runtime_context timeline"""
 IDS = "ActorClassID ActorID NodeID JobID WorkerID FunctionID ObjectID TaskID UniqueID PlacementGroupID"
-LATER = "timeline client ClientBuilder java_function java_actor_class cpp_function Language"
+LATER = "client ClientBuilder java_function java_actor_class cpp_function Language"
 CONTEXT = """get_job_id get_node_id get_temp_dir get_session_name get_worker_id get_task_id get_task_name
     get_task_function_name get_actor_id get_actor_name namespace was_current_actor_reconstructed get_assigned_resources
     get_runtime_env_string runtime_env get_accelerator_ids is_canceled"""

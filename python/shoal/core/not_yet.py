@@ -9,10 +9,10 @@ def not_yet(name: str) -> type:
     Example:
         >>> from shoal.core.not_yet import not_yet
         >>> try:
-        ...     not_yet("timeline")("out.json")
+        ...     not_yet("client")("host")
         ... except ValueError as e:
         ...     print(e)
-        timeline is not supported yet
+        client is not supported yet
     """
 
     def new(cls: type, *args: Any, **kwargs: Any) -> Any:
