@@ -241,3 +241,13 @@ def test_shutdown_while_threads_wait_and_call(shoal_run):
         """
     )
     assert run.stdout == "ok\n"
+
+
+def test_a_session_without_output_leaves_nothing_mapped():
+    for logs in (True, False, False):
+        shoal.init(num_cpus=1, log_to_driver=logs)
+        assert shoal.get(add.remote(1, 2), timeout=20) == 3
+        shoal.shutdown()
+        with open("/proc/self/maps") as maps:
+            left = [line for line in maps if "/memfd:shoal" in line]
+        assert not left, f"log_to_driver={logs}: {left}"

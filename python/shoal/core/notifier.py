@@ -64,7 +64,11 @@ class Notifier:
     def join(self, timeout: float = 5.0) -> None:
         """Waits for the thread's end, which the end of the session brings; at most `timeout` seconds."""
         thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
+        if thread is None:
+            # The session is kept until its events are read, and nobody else reads them.
+            while _ffi.events() is not None:
+                pass
+        elif thread is not threading.current_thread():
             thread.join(timeout)
         self._thread = None
 
