@@ -47,8 +47,9 @@ def test_a_slow_dependency_holds_up_later_calls_of_a_sync_actor(two_cpus):
 
 def test_an_exception_leaves_the_actor_alive(two_cpus):
     counter = Counter.remote(5)
-    with pytest.raises(ValueError, match="on purpose"):
+    with pytest.raises(ValueError, match="on purpose") as caught:
         shoal.get(counter.fail.remote())
+    assert str(caught.value).startswith("shoal::Counter.fail() (pid=")
     assert shoal.get(counter.add.remote()) == 6
 
 
@@ -153,8 +154,9 @@ def test_a_failed_constructor_is_the_cause_of_every_call(two_cpus):
         def f(self):
             return 1
 
-    with pytest.raises(shoal.exceptions.RayActorError, match="cannot begin"):
+    with pytest.raises(shoal.exceptions.RayActorError, match="cannot begin") as caught:
         shoal.get(Bad.remote().f.remote(), timeout=20)
+    assert "shoal::Bad.__init__() (pid=" in str(caught.value)
 
 
 def test_the_last_handles_end_is_the_actors_end(two_cpus):

@@ -146,7 +146,7 @@ def test_wait_gives_what_is_ready_in_the_lists_order(two_cpus, tmp_path: Path):
     ready, rest = shoal.wait([slow, quick])
     assert ready == [quick] and rest == [slow]
     assert shoal.wait([slow], timeout=0) == ([], [slow])
-    with pytest.raises(shoal.exceptions.GetTimeoutError):
+    with pytest.raises(shoal.exceptions.GetTimeoutError, match=r"1 of 1 objects were not ready .* shoal.util.why"):
         shoal.get(slow, timeout=0.01)
     gate.touch()
     assert shoal.wait([slow, quick], num_returns=2) == ([slow, quick], [])

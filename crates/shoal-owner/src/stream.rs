@@ -274,8 +274,8 @@ impl Owner {
         self.end_stream(answer.task, n, None, out);
     }
 
-    /// STREAM-3: the error is the last item. Where all items are one value, only the user's own is; any other stands
-    /// for all of them.
+    /// STREAM-3: the error is the last item. The user's own exception is nothing but that; any other error is the end's,
+    /// too, and where all items are one value it stands for all of them.
     pub(crate) fn fail_stream(&mut self, task: TaskId, n: u32, error: &Arc<ErrorValue>, out: &mut Vec<Order>) {
         let Some(stream) = self.streams.get_mut(&task).filter(|s| !s.over) else { return };
         if !stream.closed {
@@ -296,7 +296,7 @@ impl Owner {
         }
         let item = |i| RefWire { id: ObjectId::new(task, i), owner: self.me };
         let value = match error {
-            Some(error) if n != DYNAMIC || error.kind != ErrorKind::Task => Value::Error(error.clone()),
+            Some(error) if error.kind != ErrorKind::Task => Value::Error(error.clone()),
             _ if n == DYNAMIC => {
                 let refs: Vec<RefWire> = (0..if closed { 0 } else { made }).map(item).collect();
                 Value::Inline { bytes: flat::refs(&refs).into(), refs }

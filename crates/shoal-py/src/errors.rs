@@ -45,8 +45,10 @@ fn make(py: Python<'_>, kind: &str, message: &str, pickled: &[u8], actor: Option
     }
 }
 
-/// What the user's exception is to others: its text, which always arrives, and its pickle when it has one.
+/// What the user's exception is to others: its text, which always arrives, and its pickle when it has one. `name` is
+/// the task's or method's.
 pub(crate) fn pack(py: Python<'_>, error: &PyErr, name: &str, retry: Option<&Bound<'_, PyAny>>) -> (ErrorValue, bool) {
+    let name = &crate::actor::full_name(name);
     let packed = hooks(py).and_then(|h| {
         // A fetched error keeps its traceback beside the exception.
         if let Some(traceback) = error.traceback(py) {

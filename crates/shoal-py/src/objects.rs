@@ -118,7 +118,7 @@ fn wait_for(py: Python<'_>, runtime: &Runtime, ids: &[ObjectId], timeout: Option
         Ok(false) => {
             runtime.unwant(ids, &waiter);
             let text = format!(
-                "{} of {} objects were not ready after {} s",
+                "{} of {} objects were not ready after {} s; shoal.util.why(ref) says what one waits for",
                 runtime.are_ready(ids).iter().filter(|r| !**r).count(),
                 ids.len(),
                 timeout.unwrap_or(0.0)

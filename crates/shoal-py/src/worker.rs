@@ -313,8 +313,7 @@ impl Worker {
                 (None, None)
             }
             Err(error) => {
-                let name = format!("{}.__init__", spec.class_name);
-                let (mut packed, _) = errors::pack(py, &error, &name, None);
+                let (mut packed, _) = errors::pack(py, &error, "__init__", None);
                 packed.kind = ErrorKind::ActorDied;
                 packed.actor = Some(spec.id);
                 (Some(packed), Some(0))

@@ -83,7 +83,11 @@ class ObjectRefGenerator(Generic[T]):
             return _ffi.ObjectRef.nil()
 
     def completed(self) -> "_ffi.ObjectRef[None]":
-        """A reference that is ready when the generator's task is over: `None`, or the error that it ended with."""
+        """A reference that is ready when the generator is over: `None`, also when it raised.
+
+        An exception of its own is its last item and nothing more; any other error (a worker that died, a cancel) is
+        raised by `get` of this reference, too.
+        """
         return self._stream.completed()
 
     def next_ready(self) -> bool:
