@@ -46,10 +46,12 @@ OTHERS = [
 ]
 
 PROGRAM = """
+import json
 import sys
 import time
 
 import shoal
+from shoal.core import _ffi
 from shoal.exceptions import RayError
 
 DOCUMENTED = (
@@ -126,6 +128,13 @@ def keeper():
     return get([actor.keep.remote([one]), actor.first.remote()])
 
 
+def left():
+    end = time.monotonic() + 10
+    while (objects := json.loads(_ffi.status())["object_store"]["objects"]) and time.monotonic() < end:
+        time.sleep(0.05)
+    return objects
+
+
 try:
     shoal.init(num_cpus=2)
     one = shoal.put(1)
@@ -143,6 +152,8 @@ check("quick", lambda: get([nap.remote(0) for _ in range(50)]), [1] * 50)
 check("behind a slow one", lambda: get([nap.remote(s) for s in (0.05, 0.05, *[0] * 40)]), [1] * 42)
 # Longer than a lease is kept without work.
 time.sleep(0.4)
+del one
+check("the arena", left, 0)
 shoal.shutdown()
 print("end")
 """

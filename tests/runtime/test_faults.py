@@ -46,6 +46,35 @@ def test_a_dead_workers_task_is_retried_and_says_how_it_died(two_cpus, tmp_path:
     assert (tmp_path / "b").stat().st_size == 3
 
 
+UNTOLD = """
+import json, sys, time
+import shoal
+from shoal.core import _ffi
+
+@shoal.remote(max_retries=0)
+def large():
+    return bytearray(200_000)
+
+shoal.init(num_cpus=1)
+lost = 0
+for _ in range(5):
+    try:
+        shoal.get(large.remote(), timeout=30)
+    except shoal.exceptions.WorkerCrashedError:
+        lost += 1
+end = time.monotonic() + 10
+while (held := json.loads(_ffi.status())["object_store"]["objects"]) and time.monotonic() < end:
+    time.sleep(0.01)
+print(lost, held)
+"""
+
+
+def test_what_a_worker_put_into_the_arena_before_it_died_and_did_not_tell_of_is_freed(shoal_run):
+    # Each worker seals two values at most: it dies after the second, before its reply.
+    armed = {"SHOAL_CRASH_POINT": "seal.sealed:2", "SHOAL_CRASH_PROCESS": "worker"}
+    assert shoal_run(UNTOLD, env=armed).stdout.split() == ["2", "0"]
+
+
 def test_exceptions_are_retried_when_asked(two_cpus, tmp_path: Path):
     @shoal.remote(max_retries=3, retry_exceptions=[OSError])
     def flaky(path):

@@ -6,7 +6,7 @@ use shoal_types::{ActorId, JobId, Resources, WorkerId};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Dead actors whose cause is kept; the oldest goes.
-const TOMBSTONES: usize = 10_000;
+const TOMBSTONES: usize = 1_000;
 
 /// The cluster's directory.
 #[derive(Clone, Debug, Default)]

@@ -1,5 +1,5 @@
 //! The death of a client, told in this order (NODE-3): what it relayed (before we come here), `WorkerDied`, what becomes
-//! of actors, then the end of its lanes.
+//! of actors, the end of its lanes, then what it had sealed in the arena.
 use crate::clients::{Client, Kind};
 use crate::exits::Ended;
 use crate::node::{Node, Todo};
@@ -7,10 +7,15 @@ use crate::procs::Proc;
 use shoal_gcs::{Event as GcsEvent, Exit};
 use shoal_proto::control::ToClient;
 use shoal_sched::Event as SchedEvent;
-use shoal_types::{ErrorKind, ErrorValue, WorkerId};
+use shoal_store::Left;
+use shoal_types::{ArenaLoc, ErrorKind, ErrorValue, ObjectId, WorkerId};
+use std::collections::BTreeMap;
 
-/// Deaths that are remembered, for who still speaks to the dead.
-const REMEMBERED: usize = 10_000;
+/// Deaths that are remembered, for who still speaks to the dead. Who speaks to an older one hears that it is gone, and
+/// not how.
+pub(crate) const REMEMBERED: usize = 1_000;
+/// Objects in one message.
+const NAMED: usize = 4_096;
 
 /// How a client ended.
 pub(crate) struct Death {
@@ -91,7 +96,8 @@ impl Node {
     pub(crate) fn on_last_copy_gone(&mut self, conn: u64) {
         self.conns.remove(&conn);
         if let Some(slot) = self.orphan_slots.remove(&conn) {
-            self.arena.client_died(slot);
+            let left = self.arena.client_died(slot);
+            self.tell_sealed(left);
         }
     }
 
@@ -103,20 +109,18 @@ impl Node {
         }
         self.forget_looks(worker);
         self.tell_death(worker, &client, &death);
-        self.forget_memory(worker, &client);
+        let left = self.forget_memory(worker, &client);
         let exit = Exit { text: death.text, clean: death.clean };
         self.gcs_event(GcsEvent::ClientLost { client: worker, exit });
         self.sched_event(SchedEvent::ClientLost(worker));
         self.todo.push_back(Todo::CloseLanes(worker));
+        self.todo.push_back(Todo::TellSealed(left));
     }
 
     /// To clients of its job, whoever has a lane with it, and whoever spoke with it.
     fn tell_death(&mut self, worker: WorkerId, client: &Client, death: &Death) {
         let error = ErrorValue::new(ErrorKind::WorkerCrashed, death.text.clone());
         let intended = death.intended;
-        if self.dead.len() >= REMEMBERED {
-            self.dead.clear();
-        }
         self.dead.insert(worker, (error.clone(), intended));
         let mut concerned = self.lanes.peers(worker);
         concerned.extend(client.talked.iter().copied());
@@ -128,19 +132,39 @@ impl Node {
     }
 
     /// Its pins and open chunks, and what it owned. A worker's forked children were killed with it; a driver's may
-    /// still read what it had pinned (ARENA-3).
-    fn forget_memory(&mut self, worker: WorkerId, client: &Client) {
+    /// still read what it had pinned (ARENA-3). What it had sealed for others is returned.
+    fn forget_memory(&mut self, worker: WorkerId, client: &Client) -> Vec<Left> {
         self.arena.owner_died(worker);
         let held = client.start.is_none() && !self.at_end(client.conn);
-        if held {
+        let left = if held {
             self.orphan_slots.insert(client.conn, client.slot);
+            Vec::new()
         } else {
-            self.arena.client_died(client.slot);
-        }
+            self.arena.client_died(client.slot)
+        };
         if client.start.is_some()
             && let Some(conn) = self.conns.remove(&client.conn)
         {
             let _ = self.poller.delete(&conn.fd);
+        }
+        left
+    }
+
+    /// Owners free what they were not told of; without an owner nobody will ask for it.
+    pub(crate) fn tell_sealed(&mut self, left: Vec<Left>) {
+        let mut by_owner: BTreeMap<WorkerId, Vec<(ObjectId, ArenaLoc)>> = BTreeMap::new();
+        for Left { owner, id, loc } in left {
+            by_owner.entry(owner).or_default().push((id, loc));
+        }
+        for (owner, objects) in by_owner {
+            if self.clients.contains_key(&owner) {
+                for some in objects.chunks(NAMED) {
+                    self.send(owner, &ToClient::Sealed(some.to_vec()), Vec::new());
+                }
+            } else {
+                let objects: Vec<_> = objects.into_iter().map(|(id, loc)| (loc, id)).collect();
+                self.arena.free_many(&objects);
+            }
         }
     }
 

@@ -11,12 +11,11 @@ use crate::sys::{self, Clock};
 use crate::tables::Past;
 use crate::token::Token;
 use crate::zygote::Zygote;
-use rustc_hash::FxHashMap;
 use shoal_gcs::{Event as GcsEvent, Gcs, Order as GcsOrder};
 use shoal_net::{Event, Interest, Poller};
 use shoal_sched::{Event as SchedEvent, Order as SchedOrder, Sched};
-use shoal_store::{ArenaServer, ClientSlot};
-use shoal_types::{Address, ErrorValue, JobId, NodeId, WorkerId};
+use shoal_store::{ArenaServer, ClientSlot, Left};
+use shoal_types::{Address, ErrorValue, JobId, NodeId, Recent, WorkerId};
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -27,6 +26,8 @@ pub(crate) enum Todo {
     Gcs(GcsOrder),
     /// A client is gone, and everybody has been told.
     CloseLanes(WorkerId),
+    /// Its lanes are closed: what it had sealed in the arena.
+    TellSealed(Vec<Left>),
 }
 
 pub(crate) struct Node {
@@ -53,7 +54,7 @@ pub(crate) struct Node {
     pub last_job: u32,
     pub lanes: Lanes,
     /// Clients that are gone: for who still speaks to them.
-    pub dead: FxHashMap<WorkerId, (ErrorValue, bool)>,
+    pub dead: Recent<WorkerId, (ErrorValue, bool)>,
     /// Arena slots of clients that are gone whose forked children live, by connection.
     pub orphan_slots: BTreeMap<u64, ClientSlot>,
     pub todo: VecDeque<Todo>,
@@ -118,7 +119,7 @@ impl Node {
             jobs: BTreeMap::new(),
             last_job: 0,
             lanes: Lanes::default(),
-            dead: FxHashMap::default(),
+            dead: Recent::new(crate::death::REMEMBERED),
             orphan_slots: BTreeMap::new(),
             todo: VecDeque::new(),
             looks: Looks::default(),
@@ -225,6 +226,7 @@ impl Node {
                 Todo::Sched(order) => self.carry_out_sched(order),
                 Todo::Gcs(order) => self.carry_out_gcs(order),
                 Todo::CloseLanes(worker) => self.close_lanes(worker),
+                Todo::TellSealed(left) => self.tell_sealed(left),
             }
         }
     }

@@ -184,7 +184,7 @@ impl Owner {
         }
         let Some(actor) = self.actors.get_mut(&id) else { return };
         actor.incarnation = Some(incarnation);
-        let gone = self.objects.dead.contains_key(&worker.worker);
+        let gone = self.objects.dead.contains(&worker.worker);
         actor.phase = if gone { Phase::Down } else { Phase::Up(lane, worker) };
         if !std::mem::replace(&mut actor.dirty, true) {
             self.dirty_actors.push(id);

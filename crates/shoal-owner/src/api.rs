@@ -157,6 +157,9 @@ pub enum Event {
         taken: Vec<TaskId>,
     },
 
+    /// A process that is gone had put these into the arena for us, and all that it has told of them was handled before.
+    Sealed(Vec<(ObjectId, ArenaLoc)>),
+
     // ---- from lanes and peers
     /// A reply.
     Replied {

@@ -4,6 +4,11 @@
 //! - DEATH-2 what it owned and has no value here, or a value in the arena, is `OwnerDied`; small values that were
 //!   fetched before stay readable.
 //! - DEATH-3 values change before tasks are tried again, so that a retry sees that its dependency is lost.
+//! - DEATH-4 what it had sealed in the arena for us and had not told of is freed.
+//! - DEATH-5 deaths are remembered for who has not heard of them yet, and may credit the dead or pass on what they owned:
+//!   the last [`DEAD`] by id, the last [`TOLD`] with their reason. Who speaks to one that is forgotten is told again by
+//!   the daemon; a credit for one, by a process that has read nothing for as long, costs an object that lives as long as
+//!   its owner.
 use crate::{
     Order, Owner,
     history::End,
@@ -11,8 +16,43 @@ use crate::{
     tasks::{Task, TaskState},
 };
 use rustc_hash::FxHashSet;
-use shoal_types::{Address, ErrorValue, LeaseId, ObjectId, TaskId, Value};
+use shoal_types::{Address, ArenaLoc, ErrorKind, ErrorValue, LeaseId, ObjectId, Recent, TaskId, Value, WorkerId};
 use std::sync::Arc;
+
+/// So many are remembered.
+const DEAD: usize = 1 << 16;
+/// So many with their reason.
+const TOLD: usize = 1_000;
+
+/// Processes that are gone (DEATH-5).
+pub(crate) struct Dead {
+    ids: Recent<WorkerId, ()>,
+    reasons: Recent<WorkerId, Arc<ErrorValue>>,
+}
+
+impl Default for Dead {
+    fn default() -> Self {
+        Self { ids: Recent::new(DEAD), reasons: Recent::new(TOLD) }
+    }
+}
+
+impl Dead {
+    /// Whether it was not known.
+    fn insert(&mut self, worker: WorkerId, why: Arc<ErrorValue>) -> bool {
+        self.reasons.insert(worker, why);
+        self.ids.insert(worker, ())
+    }
+
+    pub fn contains(&self, worker: &WorkerId) -> bool {
+        self.ids.contains(worker)
+    }
+
+    /// How it ended, if it is gone.
+    pub fn why(&self, worker: &WorkerId) -> Option<Arc<ErrorValue>> {
+        let long_ago = || Arc::new(ErrorValue::new(ErrorKind::WorkerCrashed, "its process ended long ago"));
+        self.contains(worker).then(|| self.reasons.get(worker).cloned().unwrap_or_else(long_ago))
+    }
+}
 
 impl Owner {
     pub(crate) fn on_worker_lost(
@@ -24,7 +64,7 @@ impl Owner {
         out: &mut Vec<Order>,
     ) {
         let error = Arc::new(error);
-        if self.objects.dead.insert(worker.worker, error.clone()).is_some() {
+        if !self.objects.dead.insert(worker.worker, error.clone()) {
             return;
         }
         self.seen.remove(&worker.worker);
@@ -40,6 +80,13 @@ impl Owner {
         if let Some(actor) = self.actor_of.remove(&worker.worker) {
             self.actor_down(actor, &taken);
         }
+    }
+
+    /// DEATH-4.
+    pub(crate) fn on_sealed(&mut self, objects: &[(ObjectId, ArenaLoc)], out: &mut Vec<Order>) {
+        let told = |(id, loc): &&(ObjectId, ArenaLoc)| matches!(self.value(id), Some(Value::Stored { loc: known, .. }) if known == loc);
+        let untold = objects.iter().filter(|object| !told(object));
+        out.extend(untold.map(|&(id, loc)| Order::Free { id, loc }));
     }
 
     /// DEATH-2.

@@ -29,7 +29,7 @@ impl Owner {
         key.told = key.told.saturating_sub(1);
         key.granted = true;
         mark(&mut self.dirty_keys, key, key_id);
-        if key.live == 0 || self.objects.dead.contains_key(&worker.worker) {
+        if key.live == 0 || self.objects.dead.contains(&worker.worker) {
             out.push(Order::ReturnLease(lease));
             return;
         }

@@ -144,6 +144,7 @@ impl Owner {
             Event::WorkerLost { worker, error, intended, taken } => {
                 self.on_worker_lost(worker, error, intended, taken, orders);
             }
+            Event::Sealed(objects) => self.on_sealed(&objects, orders),
             Event::Ticked => self.on_ticked(now, orders),
             Event::ActorCreated { .. }
             | Event::ActorKnown { .. }
@@ -255,8 +256,11 @@ impl Owner {
     }
 
     fn on_peer(&mut self, from: Address, seq: u64, msg: PeerMsg, orders: &mut Vec<Order>) {
+        if self.objects.dead.contains(&from.worker) {
+            return;
+        }
         let last = self.seen.entry(from.worker).or_insert(0);
-        if seq <= *last || self.objects.dead.contains_key(&from.worker) {
+        if seq <= *last {
             return;
         }
         *last = seq;

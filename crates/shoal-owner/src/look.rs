@@ -86,7 +86,7 @@ impl Owner {
 
     /// What objects of that process are since it died; `None` while it lives.
     pub fn owner_death(&self, owner: &WorkerId) -> Option<ErrorValue> {
-        self.objects.dead.get(owner).map(|error| crate::objects::owner_died(error))
+        self.objects.dead.why(owner).map(|error| crate::objects::owner_died(&error))
     }
 
     /// Whether there is an entry.

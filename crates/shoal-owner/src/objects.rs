@@ -8,7 +8,7 @@
 //! - COUNT-2 a borrowed entry goes when its four local counts are zero; its credits are released then, all at once.
 //! - COUNT-3 entries go only at the end of `handle`: a count that falls to zero and rises in one event frees nothing.
 //! - COUNT-4 freeing is a work list, never recursion: a chain of a million nested values needs no stack.
-use crate::{Order, transfer::Outbox};
+use crate::{Order, death::Dead, transfer::Outbox};
 use rustc_hash::{FxHashMap, FxHashSet};
 use shoal_types::{ActorId, Address, ErrorKind, ErrorValue, ObjectId, RefWire, TaskId, Value, WorkerId};
 use smallvec::SmallVec;
@@ -121,7 +121,7 @@ pub(crate) struct Objects {
     /// Owned ones by each process with a count that is not zero.
     pub by_holder: FxHashMap<WorkerId, FxHashSet<(ObjectId, Flow)>>,
     /// Processes that are gone, and how.
-    pub dead: FxHashMap<WorkerId, Arc<ErrorValue>>,
+    pub dead: Dead,
     /// The objects that count the handles of the actors made or called here.
     pub handles: FxHashMap<ObjectId, ActorId>,
     /// Actors whose last handle here went in this event.
@@ -142,7 +142,7 @@ impl Objects {
             map: FxHashMap::default(),
             by_owner: FxHashMap::default(),
             by_holder: FxHashMap::default(),
-            dead: FxHashMap::default(),
+            dead: Dead::default(),
             handles: FxHashMap::default(),
             unhandled: Vec::new(),
             ready: VecDeque::new(),
@@ -166,8 +166,8 @@ impl Objects {
                 entry.value = is_value.then(|| Value::Error(Arc::new(lost(&r.id))));
             } else {
                 self.by_owner.entry(r.owner.worker).or_default().insert(r.id);
-                let death = self.dead.get(&r.owner.worker).filter(|_| is_value);
-                entry.value = death.map(|why| Value::Error(Arc::new(owner_died(why))));
+                let death = self.dead.why(&r.owner.worker).filter(|_| is_value);
+                entry.value = death.map(|why| Value::Error(Arc::new(owner_died(&why))));
             }
             entry
         })
@@ -202,7 +202,7 @@ impl Objects {
 
     /// Changes what an owned object counts for a process; nothing for one that is freed or a process that is dead.
     pub fn count(&mut self, id: &ObjectId, worker: WorkerId, flow: Flow, n: i64) {
-        if n == 0 || self.dead.contains_key(&worker) {
+        if n == 0 || self.dead.contains(&worker) {
             return;
         }
         let Some(entry) = self.map.get_mut(id).filter(|e| e.owner.worker == self.me.worker) else { return };

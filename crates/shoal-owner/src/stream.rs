@@ -185,7 +185,7 @@ impl Owner {
             && let Some(to) = stream.askers.front().copied()
         {
             let there = stream.read < stream.made;
-            if !self.objects.dead.contains_key(&to.worker) {
+            if !self.objects.dead.contains(&to.worker) {
                 if !there && !stream.over {
                     return;
                 }

@@ -79,7 +79,7 @@ impl Outbox {
 impl Objects {
     /// Sends, unless the receiver is dead.
     pub fn send(&mut self, to: Address, msg: PeerMsg, out: &mut Vec<Order>) {
-        if self.dead.contains_key(&to.worker) {
+        if self.dead.contains(&to.worker) {
             return;
         }
         let seq = self.outbox.sent.entry(to.worker).or_insert(0);
@@ -106,7 +106,7 @@ impl Objects {
 
     /// `r` is inside a value that goes to `to`, by a reply or as an answer to a fetch.
     pub fn pass_on(&mut self, r: &RefWire, to: Address, by: Way) {
-        if self.dead.contains_key(&to.worker) {
+        if self.dead.contains(&to.worker) {
             return;
         }
         match (r.owner.worker == to.worker, by) {
@@ -125,7 +125,7 @@ impl Objects {
 
     /// The executor of a call of ours keeps `r`, which we had lent it.
     pub fn credit_kept(&mut self, r: &RefWire, executor: WorkerId) {
-        if r.owner.worker == executor || self.dead.contains_key(&executor) {
+        if r.owner.worker == executor || self.dead.contains(&executor) {
             return;
         }
         if self.is_mine(r) {
@@ -207,7 +207,7 @@ impl Objects {
 
     /// Sends the value of `id`, or that it is lost.
     pub fn answer(&mut self, id: ObjectId, to: Address, out: &mut Vec<Order>) {
-        if self.dead.contains_key(&to.worker) {
+        if self.dead.contains(&to.worker) {
             return;
         }
         let mine = self.map.get(&id).filter(|e| e.owner.worker == self.me.worker);
@@ -243,7 +243,7 @@ impl Objects {
                 && foreign
                 && (entry.kept() || entry.passed)
                 && seen.insert(r.id)
-                && !self.dead.contains_key(&lender.worker)
+                && !self.dead.contains(&lender.worker)
             {
                 entry.credits += 1;
                 kept.push(*r);

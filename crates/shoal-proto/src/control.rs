@@ -338,6 +338,9 @@ pub enum ToClient {
         /// It ended itself on purpose (`sys.exit`): its task is not tried again.
         intended: bool,
     },
+    /// A client that is gone had sealed these in the arena for this one, and may not have told. Comes after its lanes
+    /// were closed: what it has told is known by now.
+    Sealed(Vec<(ObjectId, ArenaLoc)>),
     /// From another client of this node.
     Relayed {
         /// Who.

@@ -13,6 +13,8 @@ pub(crate) struct Audit {
     /// How often it may begin; how often it did.
     runs: BTreeMap<TaskId, (i64, i64)>,
     freed: BTreeSet<u64>,
+    /// What was put into the arena for whose object, by whom.
+    sealed: BTreeMap<u64, (Pid, ObjectId, ArenaLoc)>,
     /// Last call that began, of each ordered actor's life and caller.
     order: BTreeMap<(ActorId, u32, Pid), TaskId>,
     /// Items that were read, and the last by each process.
@@ -70,6 +72,32 @@ impl Audit {
         let last = self.places.insert((id.task, pid), id.index);
         assert!(last.is_none_or(|last| last < id.index), "STREAM-4: {pid} read {id} after item {last:?}");
         assert!(!own || self.items.range(..id).next_back().is_none_or(|i| i.task != id.task || i.index < id.index));
+    }
+
+    /// Values of a call, the first for this index, were made by a process.
+    pub fn made(&mut self, pid: Pid, task: TaskId, first: u32, values: &[Value]) {
+        for (index, value) in (first..).zip(values) {
+            if let Value::Stored { loc, .. } = value {
+                self.sealed(pid, ObjectId::new(task, index), *loc);
+            }
+        }
+    }
+
+    pub fn sealed(&mut self, pid: Pid, id: ObjectId, loc: ArenaLoc) {
+        self.sealed.insert(loc.offset, (pid, id, loc));
+    }
+
+    /// What lies in the arena for `owner`, put there by `writer`.
+    pub fn sealed_for(&self, owner: Pid, writer: Pid) -> Vec<(ObjectId, ArenaLoc)> {
+        let lies = |(at, (by, id, _)): &(&u64, &(Pid, ObjectId, ArenaLoc))| {
+            *by == writer && owner_of(id) == owner && !self.freed.contains(at)
+        };
+        self.sealed.iter().filter(lies).map(|(_, (_, id, loc))| (*id, *loc)).collect()
+    }
+
+    pub fn not_freed(&self, mut sealed: Vec<(ObjectId, ArenaLoc)>) -> Vec<(ObjectId, ArenaLoc)> {
+        sealed.retain(|(_, loc)| !self.freed.contains(&loc.offset));
+        sealed
     }
 
     pub fn freed(&mut self, pid: Pid, id: &ObjectId, loc: &ArenaLoc) {
@@ -156,6 +184,11 @@ impl World {
         }
         let unexcused: Vec<_> = left.iter().filter(|(_, s)| !excused.contains(&s.object.id)).collect();
         assert!(unexcused.is_empty(), "COUNT-1: left: {unexcused:#?}");
+        let left_over = |(at, (_, id, _)): &(&u64, &(Pid, ObjectId, ArenaLoc))| {
+            self.processes[owner_of(id)].alive && !self.audit.freed.contains(at) && !excused.contains(id)
+        };
+        let left_over: Vec<_> = self.audit.sealed.iter().filter(left_over).collect();
+        assert!(left_over.is_empty(), "DEATH-4: in the arena for ever: {left_over:?}");
         let busy = |p: &Pid| !self.processes[*p].owner.is_empty() && left.iter().all(|(q, _)| q != p);
         assert!(!alive.iter().any(busy), "LEASE-5: work is left");
     }

@@ -52,7 +52,10 @@ impl World {
                     self.relay.entry((pid, to)).or_default().push_back(Relayed::Message(seq, msg));
                 } else {
                     // Who speaks to the dead hears of the death, though it may have come to be after it.
-                    self.relay.entry((to, pid)).or_default().push_back(Relayed::Lost { intended: false });
+                    self.relay
+                        .entry((to, pid))
+                        .or_default()
+                        .push_back(Relayed::Lost { intended: false, sealed: Vec::new() });
                 }
             }
             Order::Free { id, loc } => self.audit.freed(pid, &id, &loc),

@@ -261,13 +261,15 @@ impl World {
 
     pub(crate) fn kill(&mut self, dead: Pid, intended: bool) {
         self.taint(dead);
+        self.seal_untold(dead);
         self.processes[dead].alive = false;
         self.processes[dead].running.clear();
         self.processes[dead].inbox.clear();
         self.relay.retain(|(_, to), _| *to != dead);
         self.lanes.retain(|(caller, _), _| *caller != dead);
         for pid in self.alive() {
-            self.relay.entry((dead, pid)).or_default().push_back(Relayed::Lost { intended });
+            let sealed = self.audit.sealed_for(pid, dead);
+            self.relay.entry((dead, pid)).or_default().push_back(Relayed::Lost { intended, sealed });
         }
         let processes = &mut self.processes;
         self.daemon.leases.retain(|_, (holder, worker)| {
@@ -279,6 +281,18 @@ impl World {
         let hit = |a: &Actor| a.dead.is_none() && (a.worker == Some(dead) || a.creator == dead);
         let hit: Vec<ActorId> = self.daemon.actors.iter().filter(|(_, a)| hit(a)).map(|(id, _)| *id).collect();
         hit.into_iter().for_each(|id| self.actor_hit(id, dead));
+    }
+
+    /// Some of what runs there has put a value into the arena and not told of it.
+    fn seal_untold(&mut self, dead: Pid) {
+        let running = self.processes[dead].running.iter().filter(|r| r.constructs.is_none() && r.num_returns > 0);
+        let tasks: Vec<TaskId> = running.map(|r| r.task).collect();
+        for task in tasks {
+            if self.choices.one_in(2) {
+                let loc = self.next_loc();
+                self.audit.sealed(dead, ObjectId::new(task, 0), loc);
+            }
+        }
     }
 
     fn actor_hit(&mut self, id: ActorId, dead: Pid) {

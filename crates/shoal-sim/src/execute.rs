@@ -121,6 +121,7 @@ impl World {
         }
         let values = if running.constructs.is_some() { Vec::new() } else { self.values(pid, &running) };
         let retryable = running.retry_exceptions && matches!(values.first(), Some(Value::Error(_)));
+        self.audit.made(pid, running.task, 0, &values);
         let refs: Vec<RefWire> = values.iter().flat_map(Value::refs).copied().collect();
         let held = self.all_of(pid, &running.args);
         let (task, caller, attempt) = (running.task, running.caller, running.attempt);
@@ -170,6 +171,11 @@ impl World {
         held
     }
 
+    pub(crate) fn next_loc(&mut self) -> ArenaLoc {
+        self.locs += 1;
+        ArenaLoc { chunk: 0, entry: 0, generation: 0, offset: self.locs, len: 1 }
+    }
+
     /// A value with a few of these refs.
     pub(crate) fn value(&mut self, held: &[RefWire]) -> Value {
         let mut refs = Vec::new();
@@ -177,9 +183,7 @@ impl World {
             refs.extend(self.choices.pick(held));
         }
         if self.choices.one_in(2) {
-            self.locs += 1;
-            let loc = ArenaLoc { chunk: 0, entry: 0, generation: 0, offset: self.locs, len: 1 };
-            Value::Stored { loc, refs }
+            Value::Stored { loc: self.next_loc(), refs }
         } else {
             Value::Inline { bytes: Arc::from(&b"value"[..]), refs }
         }

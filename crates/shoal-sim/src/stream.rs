@@ -59,6 +59,7 @@ impl World {
         let running = &mut self.processes[pid].running[at];
         let (task, caller, attempt, index) = (running.task, running.caller, running.attempt, running.yielded);
         running.yielded += 1;
+        self.audit.made(pid, task, index, std::slice::from_ref(&value));
         let refs = value.refs().to_vec();
         if !refs.is_empty() {
             self.feed(pid, Event::Yielded { task, caller: address(caller), refs });

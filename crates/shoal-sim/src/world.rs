@@ -7,7 +7,7 @@ use crate::{
 };
 use shoal_owner::Event;
 use shoal_proto::peer::PeerMsg;
-use shoal_types::{ErrorKind, ErrorValue, TaskId};
+use shoal_types::{ArenaLoc, ErrorKind, ErrorValue, ObjectId, TaskId};
 use std::collections::{BTreeMap, VecDeque};
 
 /// What a run may do.
@@ -58,6 +58,8 @@ pub(crate) enum Relayed {
     /// The sender is dead; nothing comes after this.
     Lost {
         intended: bool,
+        /// What it had put into the arena for the receiver.
+        sealed: Vec<(ObjectId, ArenaLoc)>,
     },
 }
 
@@ -253,7 +255,7 @@ impl World {
                 self.on_stream_message(to, &msg);
                 self.feed(to, Event::Peer { from: address(from), seq, msg });
             }
-            Some(Relayed::Lost { intended }) => self.lost(from, to, intended),
+            Some(Relayed::Lost { intended, sealed }) => self.lost(from, to, intended, sealed),
             None => return false,
         }
         true
@@ -269,13 +271,16 @@ impl World {
     }
 
     /// SIM-2: `to` hears that `from` is dead.
-    fn lost(&mut self, from: Pid, to: Pid, intended: bool) {
+    fn lost(&mut self, from: Pid, to: Pid, intended: bool, sealed: Vec<(ObjectId, ArenaLoc)>) {
         let taken = self.last_words(to, from);
         self.lanes.remove(&(to, from));
         let error = ErrorValue::new(ErrorKind::WorkerCrashed, format!("process {from} was killed"));
         // The last words may have made it kill the creator of the actor that it is.
         if self.processes[to].alive {
             self.feed(to, Event::WorkerLost { worker: address(from), error, intended, taken });
+            // The daemon ignores it when something is freed twice.
+            let sealed = self.audit.not_freed(sealed);
+            self.feed(to, Event::Sealed(sealed));
         }
     }
 

@@ -42,7 +42,7 @@
 //!   least one sees the other, without `membarrier`: it would save the client ~10 ns a pin, and cost the server an
 //!   interrupt to every core and a system call that sandboxes forbid.
 //! - ARENA-3 a dead client's pins are void and its open chunks lose what wasn't sealed; what was stays while its owner
-//!   lives.
+//!   lives, and is named to the owner: the client may have died before it told.
 //! - ARENA-4 pages are reserved before anyone touches them, after a look at what the machine and the cgroup have left.
 //!   The server reserves the table; the lessee reserves the rest in [`ArenaClient::add_chunk`] (20 ms for 64 MiB:
 //!   too long for the daemon's event loop), and until it has, the server counts them as promised.
@@ -84,7 +84,7 @@ not_in_models! {
     pub use copy::copy_into;
     pub use error::{Holder, StoreError};
     pub use grant::{ChunkGrant, ChunkReturn, ClientSlot};
-    pub use server::{ArenaServer, ArenaStats, Freed};
+    pub use server::{ArenaServer, ArenaStats, Freed, Left};
 }
 
 #[cfg(all(loom, test))]

@@ -140,6 +140,7 @@ impl Runtime {
             ToClient::Unschedulable { key, error } => Event::KeyUnschedulable { key, error },
             ToClient::Recall(lease) => Event::Recalled(lease),
             ToClient::RecallIdle(lease) => Event::WantedBack(lease),
+            ToClient::Sealed(objects) => Event::Sealed(objects),
             ToClient::ActorUp { actor, incarnation, lane, worker, kept } => {
                 state.actors.insert(actor, ActorLane { incarnation, lane });
                 Event::ActorUp { actor, incarnation, lane, worker, kept }

@@ -372,6 +372,8 @@ impl Runtime {
             drop(table);
             match self.classify(bytes, lane, caller) {
                 Ok(work) => return Some(work),
+                // Its caller is gone, and what it had put into the arena with it.
+                Err(_) if !self.executor.has_lane(lane) => {}
                 Err(error) => shoal_net::say!("a request cannot be read: {error}"),
             }
         }

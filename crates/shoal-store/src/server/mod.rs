@@ -10,6 +10,7 @@ mod stats;
 mod sweep;
 
 pub use free::Freed;
+pub use leave::Left;
 pub use stats::ArenaStats;
 
 use crate::error::StoreError;
@@ -21,9 +22,8 @@ use crate::pin_table::{FILE_LEN, PinTable};
 use crate::space::Space;
 use chunk::Chunk;
 use free::Victim;
-use rustc_hash::FxHashSet;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use shoal_types::WorkerId;
+use shoal_types::{Recent, WorkerId};
 use std::collections::BTreeMap;
 
 /// A pin names pages with 32 bits.
@@ -32,6 +32,9 @@ const MIN_CHUNK: u64 = 64 << 10;
 const FIRST_CHUNK: u64 = 1 << 20;
 const MAX_CHUNK: u64 = 64 << 20;
 const MAX_WARM: u64 = 256 << 20;
+/// Dead owners whose objects are freed as soon as they are seen. What is sealed for an older one is named at its
+/// writer's death ([`ArenaServer::client_died`]).
+const DEAD_OWNERS: usize = 10_000;
 
 struct Client {
     worker: WorkerId,
@@ -54,8 +57,8 @@ pub struct ArenaServer {
     /// Entries that are EVICTING because somebody has them pinned.
     put_off: Vec<Victim>,
     retry: sweep::Retry,
-    /// Whose entries are to be freed when they are seen: 16 bytes a process that ever died with objects here.
-    dead_owners: FxHashSet<WorkerId>,
+    /// Whose entries are to be freed when they are seen.
+    dead_owners: Recent<WorkerId, ()>,
     look: Box<dyn Fn() -> u64 + Send>,
 }
 
@@ -85,7 +88,7 @@ impl ArenaServer {
             next_generation: 0,
             put_off: Vec::new(),
             retry: sweep::Retry::default(),
-            dead_owners: FxHashSet::default(),
+            dead_owners: Recent::new(DEAD_OWNERS),
             look,
         })
     }

@@ -105,6 +105,31 @@ fn a_dead_clients_pins_are_void_and_what_it_sealed_stays() {
 }
 
 #[test]
+fn what_a_dead_client_sealed_for_others_is_named_wherever_it_lies() {
+    let mut world = World::new(64 * MIB);
+    let (owner, writer, other) = (world.join(1), world.join(2), world.join(3));
+    let (first, freed, large) = (world.id(), world.id(), world.id());
+    let seal = |world: &mut World, id, len| world.begin(&writer, len, id, owner.worker).unwrap().seal();
+    let locs = [seal(&mut world, first, 5000), seal(&mut world, freed, 5000), seal(&mut world, large, 30 * MIB)];
+    world.put(&other, 5000, 1);
+    world.release(&writer);
+    let last = world.id();
+    let last_loc = seal(&mut world, last, 5000);
+    assert_eq!(world.server.free(locs[1], freed), Freed::Now);
+    world.server.owner_died(writer.worker);
+    let left = world.server.client_died(writer.slot);
+    let mut named: Vec<_> = left.iter().map(|l| (l.owner, l.id, l.loc)).collect();
+    named.sort_by_key(|(_, id, _)| *id);
+    let theirs = [(first, locs[0]), (large, locs[2]), (last, last_loc)].map(|(id, loc)| (owner.worker, id, loc));
+    assert_eq!(named, theirs);
+    for (_, id, loc) in named {
+        assert_eq!(world.server.free(loc, id), Freed::Now);
+    }
+    assert_eq!(world.server.stats().objects, 1);
+    assert!(world.server.client_died(writer.slot).is_empty());
+}
+
+#[test]
 fn an_owners_objects_go_with_it_whoever_wrote_them() {
     let mut world = World::new(64 * MIB);
     let (owner, worker) = (world.join(1), world.join(2));
