@@ -23,10 +23,10 @@ lint: build ## check format, lints, types and dependencies
 wheel: build ## build the wheel into dist/
 	@scripts/wheel.sh
 
-bench: build ## measure speed beside the machine's floors (release profile)
+bench: build ## measure speed beside the machine's floors and its peers (release profile)
 	@scripts/bench.sh
 
-bench-quick: build ## the same in about a minute
+bench-quick: build ## shoal and the floors alone, in about a minute
 	@scripts/bench.sh --quick
 
 chaos: build ## kill processes of every kind at random moments and at every crash point (ROUNDS=500)

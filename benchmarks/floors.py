@@ -12,7 +12,7 @@ ROUND_TRIPS = 20_000
 NAMES = ("P1", "P2", "C", "F")
 
 
-def ping_pong(cores: list[int]) -> float:
+def ping_pong(cores: list[int], trips: int) -> float:
     """Round trips a second of a small pickle, the asking process on the first core, the answering one on the last."""
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     child = os.fork()
@@ -25,7 +25,7 @@ def ping_pong(cores: list[int]) -> float:
     there.close()
     os.sched_setaffinity(0, {cores[0]})
     request = (1, "task", None)
-    for count in (ROUND_TRIPS // 10, ROUND_TRIPS):  # the first warms up
+    for count in (trips // 10, trips):  # the first warms up
         begin = time.perf_counter()
         for _ in range(count):
             here.sendall(pickle.dumps(request, 5))
@@ -33,7 +33,7 @@ def ping_pong(cores: list[int]) -> float:
         taken = time.perf_counter() - begin
     here.close()
     os.waitpid(child, 0)
-    return ROUND_TRIPS / taken
+    return trips / taken
 
 
 def warm_copy() -> float:
@@ -70,27 +70,27 @@ def fresh_copy() -> float:
     return SIZE / taken
 
 
-def measure(name: str) -> float:
+def measure(name: str, trips: int) -> float:
     """One floor, here and now."""
     cores = sorted(os.sched_getaffinity(0))
     if name == "P1":
-        return ping_pong(cores[:1])
+        return ping_pong(cores[:1], trips)
     if name == "P2":
-        return ping_pong([cores[0], cores[-1]])
+        return ping_pong([cores[0], cores[-1]], trips)
     return warm_copy() if name == "C" else fresh_copy()
 
 
-def measure_apart(name: str) -> float:
-    """One floor in a fresh process: the caller's threads, pins and memory don't touch it."""
-    return float(subprocess.check_output([sys.executable, __file__, name], text=True))
+def measure_apart(names: list[str], under: list[str], trips: int = ROUND_TRIPS) -> dict[str, float]:
+    """Each floor in a fresh process that `under` starts: no thread, pin or memory of a caller touches it."""
+    command = [*under, sys.executable, __file__]
+    return {name: float(subprocess.check_output([*command, name, str(trips)], text=True)) for name in names}
 
 
 def main() -> None:
-    if len(sys.argv) == 2:
-        print(measure(sys.argv[1]))
+    if len(sys.argv) == 3:
+        print(measure(sys.argv[1], int(sys.argv[2])))
         return
-    for name in NAMES:
-        value = measure_apart(name)
+    for name, value in measure_apart(list(NAMES), []).items():
         print(f"{name}  {value:,.0f} round trips/s" if name[0] == "P" else f"{name}   {value / 1e9:.2f} GB/s")
 
 

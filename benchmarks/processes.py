@@ -1,12 +1,14 @@
-"""The processes of one instance, told by a folder name that only they have in their environment."""
+"""The processes that descend from one, and what they cost: CPU time, memory, wake-ups."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+import time
+from collections.abc import Collection, Iterator
 from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def _read(path: str) -> bytes:
@@ -16,26 +18,48 @@ def _read(path: str) -> bytes:
         return b""
 
 
+def _stat(pid: int) -> list[bytes]:
+    """The fields of /proc/PID/stat from the state on; empty when the process is gone."""
+    return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+
+
+def descendants(root: int) -> list[int]:
+    """The processes under `root`, those included that have ended and wait for their parent."""
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit() and (fields := _stat(int(name))):
+            children.setdefault(int(fields[1]), []).append(int(name))
+    found, new = [], [root]
+    while new:
+        new = [child for parent in new for child in children.get(parent, ())]
+        found += new
+    return found
+
+
+def parent(pid: int) -> int:
+    """0 when the process is gone."""
+    fields = _stat(pid)
+    return int(fields[1]) if fields else 0
+
+
 def cpu_seconds(pid: int) -> float:
-    """CPU time of all threads that a process has; 0 when it is gone."""
-    try:
-        threads = os.listdir(f"/proc/{pid}/task")
-    except OSError:
-        return 0.0
-    total = 0
-    for thread in threads:
-        text = _read(f"/proc/{pid}/task/{thread}/schedstat")
-        total += int(text.split()[0]) if text else 0
-    if total:
-        return total / 1e9
-    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()  # without schedstat: in ticks
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
+    """CPU time of a process, of its threads that have ended, too; 0 when it is gone."""
+    with contextlib.suppress(OSError):
+        return time.clock_gettime(~pid << 3 | 2)  # the kernel's name for the CPU clock of another process
+    return 0.0
 
 
-def children_seconds(pid: int) -> float:
-    """CPU time of the children that a process has reaped, in steps of a tick (10 ms)."""
-    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
-    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
+def reaped_seconds(pid: int) -> float:
+    """CPU time of the children that a process has waited for, in steps of a tick (10 ms)."""
+    fields = _stat(pid)
+    return (int(fields[13]) + int(fields[14])) / TICKS if fields else 0.0
+
+
+def tree_seconds(root: int) -> float:
+    """CPU time of all processes under `root`, of ended ones, too: who waited for them has their sum."""
+    here = os.getpid()
+    others = sum(cpu_seconds(pid) + reaped_seconds(pid) for pid in descendants(root) if pid != here)
+    return others + cpu_seconds(here)
 
 
 def pss(pid: int) -> int:
@@ -46,64 +70,37 @@ def pss(pid: int) -> int:
     return 0
 
 
-def switches(pid: int) -> int:
-    """How often the threads of a process were woken, so far."""
-    total = 0
-    for path in Path(f"/proc/{pid}/task").glob("*/status"):
-        for line in _read(str(path)).splitlines():
+def sleeps(pid: int, but: Collection[int] = ()) -> dict[str, int]:
+    """How often each thread of a process went to sleep of its own will so far: once more than it was woken."""
+    found = {}
+    for thread in Path(f"/proc/{pid}/task").glob("*"):
+        if int(thread.name) in but:
+            continue
+        status = _read(f"{thread}/status")
+        for line in status.splitlines():
             if line.startswith(b"voluntary_ctxt_switches:"):
-                total += int(line.split()[1])
-    return total
+                found[f"{pid}/{thread.name} {_read(f'{thread}/comm').decode().strip()}"] = int(line.split()[1])
+    return found
 
 
-def _allow(pid: int, cores: Iterable[int]) -> None:
-    """Lets all threads of a process run on these cores only."""
+def command(pid: int) -> str:
+    return _read(f"/proc/{pid}/cmdline").replace(b"\0", b" ").decode(errors="replace").strip()
+
+
+@contextlib.contextmanager
+def pinned(where: dict[int, int]) -> Iterator[None]:
+    """Keeps each process, given as its id, with all its threads on one core."""
+    every = os.sched_getaffinity(0)
+    try:
+        for pid, core in where.items():
+            _allow(pid, {core})
+        yield
+    finally:
+        for pid in where:
+            _allow(pid, every)
+
+
+def _allow(pid: int, cores: Collection[int]) -> None:
     with contextlib.suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):
             os.sched_setaffinity(int(thread), cores)
-
-
-@dataclass
-class Instance:
-    """The processes of one instance, by their place in its tree."""
-
-    driver: int
-    daemons: list[int] = field(default_factory=list)
-    zygotes: list[int] = field(default_factory=list)
-    workers: list[int] = field(default_factory=list)
-
-    @classmethod
-    def find(cls, folder: str) -> Instance:
-        """The instance whose daemon has `folder` in its environment, made by this process."""
-        parents: dict[int, int] = {}
-        for name in os.listdir("/proc"):
-            fields = _read(f"/proc/{name}/stat").rpartition(b")")[2].split() if name.isdigit() else []
-            if fields and fields[0] not in (b"Z", b"X"):
-                parents[int(name)] = int(fields[1])
-        needle = folder.encode()
-        marked = {pid for pid in parents if pid != os.getpid() and needle in _read(f"/proc/{pid}/environ")}
-        found = cls(os.getpid())
-        found.daemons = sorted(pid for pid in marked if parents[pid] not in marked and parents[pid] != os.getpid())
-        found.zygotes = sorted(pid for pid, parent in parents.items() if parent in found.daemons)
-        found.workers = sorted(pid for pid, parent in parents.items() if parent in found.zygotes)
-        if not found.daemons or not found.zygotes:
-            raise LookupError(f"no daemon and zygote with {folder} in their environment")
-        return found
-
-    def cpu_seconds(self) -> float:
-        """CPU time of all but the driver, of workers that have ended, too: whoever reaped them has their sum."""
-        parents = (*self.daemons, *self.zygotes)
-        return sum(map(cpu_seconds, (*parents, *self.workers))) + sum(map(children_seconds, parents))
-
-    @contextlib.contextmanager
-    def pinned(self, driver: int, workers: int) -> Iterator[None]:
-        """Keeps the driver on one core and the workers on one, which may be the same."""
-        every = os.sched_getaffinity(0)
-        try:
-            _allow(self.driver, {driver})
-            for pid in self.workers:
-                _allow(pid, {workers})
-            yield
-        finally:
-            for pid in (self.driver, *self.workers):
-                _allow(pid, every)

@@ -1,139 +1,130 @@
-"""Runs the cases beside the floors, round by round, prints a table and writes JSON. See README.md beside this file."""
+"""Runs the cases beside the floors and the peers, round by round; prints a table, writes JSON. See README.md."""
 
 from __future__ import annotations
 
 import argparse
-import json
+import ctypes
+import importlib
 import os
 import platform
+import shlex
 import shutil
-import statistics
 import sys
 import tempfile
 import time
+from datetime import date
 from pathlib import Path
+from types import ModuleType
 
 import floors
+import report
+import systems
+from session import Limits, Session
 
-ROUNDS, QUICK_ROUNDS = 7, 3
+ROOT = Path(__file__).resolve().parent.parent
+PEERS = ROOT / "target/peers-venv/bin/python"
+ROUNDS, QUICK_ROUNDS = 7, 2
+SECONDS, QUICK_SECONDS = 0.5, 0.2
+PR_SET_CHILD_SUBREAPER = 36
 
 
-def measure(options: argparse.Namespace, folder: str) -> dict[str, list[float]]:
-    """All numbers of all rounds, by floor, or by case and row."""
-    import core
+def find_cases() -> dict[str, ModuleType]:
+    names = sorted(path.stem for path in (ROOT / "benchmarks/cases").glob("*.py"))
+    return {name: importlib.import_module(f"cases.{name}") for name in names}
 
-    import shoal
 
-    bench = core.Bench(folder, options.quick)
-    cases = [case for case in core.CASES if options.only in case.name and not (case.slow and options.quick)]
-    if not cases:
-        sys.exit(f"no case's name contains {options.only!r}; there are: {', '.join(case.name for case in core.CASES)}")
-    needed = {row.floor for case in cases for row in case.rows}
-    numbers: dict[str, list[float]] = {}
-    shoal.init("local")
-    begin = time.perf_counter()
+def choose(options: argparse.Namespace) -> dict[str, ModuleType]:
+    """The cases that the options ask for; says what a quick run leaves out."""
+    every = find_cases()
+    chosen = {name: case for name, case in every.items() if not options.only or any(p in name for p in options.only)}
+    if not chosen:
+        sys.exit(f"no case's name contains {' or '.join(options.only)}; there are: {', '.join(every)}")
+    if options.quick and not options.tiny:
+        left = [name for name, case in chosen.items() if getattr(case, "SLOW", False)]
+        print(f"a quick run: {QUICK_ROUNDS} rounds, no peers, without {', '.join(left) or 'nothing'}", file=sys.stderr)
+        chosen = {name: case for name, case in chosen.items() if name not in left}
+    return chosen
+
+
+def sessions(cases: dict[str, ModuleType], system: str, round_: int) -> list[list[str]]:
+    """The cases of a round on a system, those together that share a started one."""
+    shared: list[str] = []
+    alone: list[list[str]] = []
+    for name, case in cases.items():
+        if systems.runner(case, system) and round_ < getattr(case, "ROUNDS", round_ + 1):
+            if getattr(case, "ALONE", False) or getattr(case, "STARTS_ITSELF", False):
+                alone.append([name])
+            else:
+                shared.append(name)
+    return [*([shared] if shared else []), *alone]
+
+
+def measure(options: argparse.Namespace, cases: dict[str, ModuleType]) -> report.Results:
+    results = report.Results(cases)
+    limits = Limits(
+        {name: getattr(case, "LIMIT", 60) for name, case in cases.items()}, QUICK_SECONDS if options.quick else SECONDS
+    )
+    begin = last = time.perf_counter()
     for round_ in range(options.rounds):
-        for name in floors.NAMES:
-            if name in needed or not options.only:
-                numbers.setdefault(name, []).append(floors.measure_apart(name))
-        for case in cases:
-            if case.rounds is None or round_ < case.rounds:
-                for row, value in zip(case.rows, case.run(bench), strict=True):
-                    numbers.setdefault(f"{case.name}/{row.title.strip()}", []).append(value)
-        print(
-            f"round {round_ + 1} of {options.rounds}: {time.perf_counter() - begin:.0f} s", file=sys.stderr, flush=True
-        )
-    shoal.shutdown()
-    return numbers
+        needed = [name for name in floors.NAMES if name in results.floors_needed()]
+        results.floors.append(floors.measure_apart(needed, options.under, 100 if options.tiny else floors.ROUND_TRIPS))
+        for system in options.systems:
+            python = sys.executable if system == "shoal" else str(options.peers)
+            for names in sessions(cases, system, round_):
+                for name, answer in Session(system, python, options.under, limits, options.tiny).run(names):
+                    results.add(system, name, answer)
+                    now = time.perf_counter()
+                    print(f"{system}: {name}: {now - last:.1f} s", file=sys.stderr, flush=True)
+                    last = now
+        taken = time.perf_counter() - begin
+        print(f"round {round_ + 1} of {options.rounds}: {taken:.0f} s", file=sys.stderr, flush=True)
+    return results
 
 
-def spread(values: list[float]) -> tuple[float, float, float]:
-    """Lower quartile, median, upper quartile."""
-    if len(values) == 1:
-        return values[0], values[0], values[0]
-    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
-    return low, middle, high
-
-
-def figure(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}" if value < 100 else f"{value:.0f}"
-
-
-def table(numbers: dict[str, list[float]]) -> list[dict[str, object]]:
-    """Prints the table; returns its rows as data."""
-    import core
-
-    lines: list[tuple[str, ...]] = [("case", "median", "quartiles", "lowest–highest", "beside its floor", "goal", "")]
-    data: list[dict[str, object]] = []
-    rows = [
-        (core.Row(name, "/s" if name[0] == "P" else "GB/s", 1 if name[0] == "P" else 1e-9), name)
-        for name in floors.NAMES
-    ]
-    rows += [(row, f"{case.name}/{row.title.strip()}") for case in core.CASES for row in case.rows]
-    for row, key in rows:
-        if key not in numbers:
-            continue
-        low, middle, high = (value * row.scale for value in spread(numbers[key]))
-        floor = spread(numbers[row.floor])[1] * row.scale if row.floor else 0.0
-        goal, met = "", True
-        if row.share:
-            goal, met = f"≥ {row.share:g} {row.floor}", middle >= row.share * floor
-        elif row.least:
-            goal, met = f"≥ {figure(row.least)} {row.unit}", middle >= row.least
-        elif row.most:
-            goal, met = f"≤ {figure(row.most)} {row.unit}", middle <= row.most
-        beside = f"{middle / floor:.2f} of {row.floor}" if floor else ""
-        lines.append(
-            (
-                row.title,
-                f"{figure(middle)} {row.unit}",
-                f"{figure(low)}–{figure(high)}",
-                f"{figure(min(numbers[key]) * row.scale)}–{figure(max(numbers[key]) * row.scale)}",
-                beside,
-                goal,
-                "" if met else "missed",
-            )
-        )
-        data.append(
-            {
-                "case": key,
-                "unit": row.unit,
-                "median": middle,
-                "low": low,
-                "high": high,
-                "values": [value * row.scale for value in numbers[key]],
-                "floor": row.floor,
-                "goal": goal,
-                "met": met,
-            }
-        )
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    for line in lines:
-        print("  ".join(part.ljust(width) for part, width in zip(line, widths, strict=True)).rstrip())
-    return data
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="shoal and the floors alone, few rounds, no slow cases")
+    parser.add_argument("--tiny", action="store_true", help="a few calls a case: only whether it works")
+    parser.add_argument("--rounds", type=int, help=f"default: {ROUNDS}, with --quick {QUICK_ROUNDS}")
+    parser.add_argument("--only", default=[], nargs="+", metavar="TEXT", help="cases whose name contains one of these")
+    parser.add_argument("--systems", nargs="+", choices=systems.NAMES, help="default: all, with --quick shoal")
+    parser.add_argument(
+        "--peers", type=Path, default=PEERS, help="the interpreter that has them (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--under", type=shlex.split, default=[], help="a command that starts each measuring process, such as a lock"
+    )
+    parser.add_argument("--json", type=Path, default=Path("target/bench.json"), help="default: %(default)s")
+    options = parser.parse_args()
+    options.rounds = options.rounds or (1 if options.tiny else QUICK_ROUNDS if options.quick else ROUNDS)
+    options.systems = options.systems or (["shoal"] if options.quick or options.tiny else list(systems.NAMES))
+    return options
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer rounds and calls, no slow cases")
-    parser.add_argument("--rounds", type=int, help=f"default: {ROUNDS}, with --quick {QUICK_ROUNDS}")
-    parser.add_argument("--only", default="", metavar="TEXT", help="cases whose name contains TEXT")
-    parser.add_argument("--json", type=Path, default=Path("target/bench.json"), help="default: %(default)s")
-    options = parser.parse_args()
-    options.rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
-
+    options = parse()
+    cases = choose(options)
+    # What a system leaves to itself becomes a child of this process: counted, and ended with its session.
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     folder = tempfile.mkdtemp(prefix="sb-")
     os.environ["SHOAL_TMPDIR"] = folder
+    begin = time.perf_counter()
     try:
-        numbers = measure(options, folder)
+        results = measure(options, cases)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    machine = f"{os.cpu_count()} CPUs, Linux {platform.release()}, CPython {platform.python_version()}"
-    load = os.getloadavg()[0]
-    print(f"\n{machine}, load {load:.1f}, {options.rounds} rounds\n")
-    data = table(numbers)
+    about = {
+        "date": date.today().isoformat(),
+        "machine": f"{len(os.sched_getaffinity(0))} cores, {report.processor()}, Linux {platform.release()}, "
+        f"CPython {platform.python_version()}",
+        "load": round(os.getloadavg()[0], 1),
+        "rounds": options.rounds,
+        "seconds": round(time.perf_counter() - begin),
+    }
+    print("\n" + ", ".join(f"{name} {value}" for name, value in about.items()) + "\n")
+    print(report.table(results, options.systems))
     options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps({"machine": machine, "load": load, "rows": data}, indent=1) + "\n")
+    options.json.write_text(report.as_json(about, results))
     print(f"\nwritten to {options.json}")
 
 
