@@ -3,6 +3,7 @@
 //! ```text
 //! PENDING     Args ──args──► Placing ──assigned──► Constructing ──started──► ALIVE
 //! RESTARTING                 Placing ◄─worker lost, restarts left── Constructing, ALIVE
+//!            Resting ──its time──► Placing, when several lives in a row were short
 //! DEAD        from each of them, for good
 //! ```
 use shoal_types::{ActorSpec, ErrorValue, JobId, RefWire, WorkerId};
@@ -12,6 +13,8 @@ use shoal_types::{ActorSpec, ErrorValue, JobId, RefWire, WorkerId};
 pub(crate) enum State {
     /// Its creator resolves the constructor's arguments.
     Args,
+    /// It waits before its next life (GCS-6).
+    Resting,
     /// The scheduler looks for a worker.
     Placing,
     /// The worker runs the constructor.
@@ -38,6 +41,8 @@ pub(crate) struct Actor {
     pub state: State,
     pub incarnation: u32,
     pub restarts: u32,
+    /// How many lives in a row were short, the last one included.
+    pub short: u32,
     /// The constructor's arguments: until it is up, or as long as it may be restarted.
     pub args: Vec<u8>,
     /// Refs of the arguments that this life keeps, until the creator is told.
@@ -61,6 +66,7 @@ impl Actor {
             state: State::Args,
             incarnation: 0,
             restarts: 0,
+            short: 0,
             args: Vec::new(),
             kept: Vec::new(),
             watchers,
@@ -77,7 +83,7 @@ impl Actor {
     pub fn worker(&self) -> Option<WorkerId> {
         match self.state {
             State::Constructing(worker) | State::Alive(worker) => Some(worker),
-            State::Args | State::Placing | State::Dead(_) => None,
+            State::Args | State::Resting | State::Placing | State::Dead(_) => None,
         }
     }
 
@@ -89,6 +95,7 @@ impl Actor {
     pub fn stage_name(&self) -> &'static str {
         match self.state {
             State::Args => "args",
+            State::Resting => "resting",
             State::Placing => "placing",
             State::Constructing(_) => "constructing",
             State::Alive(_) | State::Dead(_) => "",
@@ -99,8 +106,8 @@ impl Actor {
         match (&self.state, self.incarnation) {
             (State::Dead(_), _) => "DEAD",
             (State::Alive(_), _) => "ALIVE",
-            (State::Args | State::Placing | State::Constructing(_), 0) => "PENDING",
-            (State::Args | State::Placing | State::Constructing(_), _) => "RESTARTING",
+            (State::Args | State::Resting | State::Placing | State::Constructing(_), 0) => "PENDING",
+            (State::Args | State::Resting | State::Placing | State::Constructing(_), _) => "RESTARTING",
         }
     }
 }

@@ -18,6 +18,8 @@ pub struct Exit {
     pub text: String,
     /// It ended in order: it was asked to, or asked for it.
     pub clean: bool,
+    /// How long it lived, in microseconds.
+    pub lived: u64,
 }
 
 /// Something that has happened.
@@ -138,6 +140,13 @@ pub enum Event {
         /// How.
         exit: Exit,
     },
+    /// The time of [`Order::Rest`] is over.
+    Rested {
+        /// Which.
+        actor: ActorId,
+        /// The life to come, as the order said.
+        incarnation: u32,
+    },
     /// A client stores a value.
     KvPut {
         /// Who asks.
@@ -187,6 +196,15 @@ pub enum Order {
         ask: Ask,
         /// With this.
         body: shoal_proto::control::Response,
+    },
+    /// Its last lives were short: feed [`Event::Rested`] after so many microseconds.
+    Rest {
+        /// Which.
+        actor: ActorId,
+        /// The life to come.
+        incarnation: u32,
+        /// How long.
+        micros: u64,
     },
     /// Ask the scheduler for a worker.
     WantWorker {

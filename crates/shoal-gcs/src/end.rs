@@ -2,8 +2,11 @@
 use crate::actor::State;
 use crate::{Ask, Exit, Gcs, Order, Record, texts};
 use shoal_proto::control::Response;
-use shoal_types::{ActorId, ErrorValue, JobId, WorkerId};
+use shoal_types::{ActorId, ErrorValue, JobId, WorkerId, backoff};
 use std::sync::Arc;
+
+/// A life of so many microseconds says nothing against the next.
+const STEADY: u64 = 10_000_000;
 
 impl Gcs {
     pub(crate) fn on_exit_wished(&mut self, worker: WorkerId, id: ActorId, reason: String) {
@@ -76,12 +79,35 @@ impl Gcs {
         actor.incarnation += 1;
         actor.restarts += 1;
         actor.before = exit.text.clone();
-        actor.state = State::Placing;
+        actor.short = if exit.lived < STEADY { actor.short + 1 } else { 1 };
         actor.kept.clear();
         for watcher in &actor.watchers {
             let (client, error) = (watcher.client, error.clone());
             out.push(Order::TellRestarting { client, actor: id, incarnation, error });
         }
+        self.next_life(id, out);
+    }
+
+    /// GCS-6.
+    fn next_life(&mut self, id: ActorId, out: &mut Vec<Order>) {
+        let Some(actor) = self.actors.get_mut(&id) else { return };
+        let salt = id.0.iter().fold(0, |salt: u64, byte| salt.rotate_left(8) ^ u64::from(*byte));
+        match backoff(actor.short, salt) {
+            0 => {
+                actor.state = State::Placing;
+                out.push(Order::WantWorker { actor: id, job: actor.job });
+            }
+            micros => {
+                actor.state = State::Resting;
+                out.push(Order::Rest { actor: id, incarnation: actor.incarnation, micros });
+            }
+        }
+    }
+
+    pub(crate) fn on_rested(&mut self, id: ActorId, incarnation: u32, out: &mut Vec<Order>) {
+        let rests = |a: &&mut crate::actor::Actor| a.state == State::Resting && a.incarnation == incarnation;
+        let Some(actor) = self.actors.get_mut(&id).filter(rests) else { return };
+        actor.state = State::Placing;
         out.push(Order::WantWorker { actor: id, job: actor.job });
     }
 
@@ -102,7 +128,7 @@ impl Gcs {
             State::Constructing(worker) | State::Alive(worker) if self.workers.remove(&worker).is_some() => {
                 out.push(Order::Kill { worker, why: error.message.clone() });
             }
-            State::Args | State::Constructing(_) | State::Alive(_) | State::Dead(_) => {}
+            State::Args | State::Resting | State::Constructing(_) | State::Alive(_) | State::Dead(_) => {}
         }
         let name = (actor.spec.namespace.clone(), actor.spec.name.clone());
         (actor.args, actor.kept) = (Vec::new(), Vec::new());

@@ -23,6 +23,8 @@
 //! - GCS-3 a watcher hears of each life at most once that it is up, and of the end exactly once.
 //! - GCS-4 an actor that is not detached ends with its job, and with its creator when that crashes.
 //! - GCS-5 a dead actor keeps its cause, and neither arguments nor class.
+//! - GCS-6 an actor that may be restarted starts again at once; one whose lives were shorter than ten seconds several times
+//!   in a row rests before the next, each time longer ([`shoal_types::backoff`]).
 #![deny(missing_docs)]
 
 mod actor;

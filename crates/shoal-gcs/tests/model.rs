@@ -20,6 +20,7 @@ enum Op {
     LoseActor(u8, bool),
     LoseClient(u8, bool),
     Unplaceable(u8),
+    Rested(u8),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -37,7 +38,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (n.clone(), any::<bool>()).prop_map(|(n, b)| Op::Kill(n, b)),
         3 => (n.clone(), any::<bool>()).prop_map(|(n, b)| Op::LoseActor(n, b)),
         1 => (1..4u8, any::<bool>()).prop_map(|(n, b)| Op::LoseClient(n, b)),
-        1 => n.prop_map(Op::Unplaceable),
+        1 => n.clone().prop_map(Op::Unplaceable),
+        3 => n.prop_map(Op::Rested),
     ]
 }
 
@@ -98,6 +100,7 @@ impl Run {
                 self.gone.push(n);
                 self.w.lose(n, exit(clean));
             }
+            Op::Rested(n) => drop(self.w.rested(n)),
             Op::Unplaceable(n) => {
                 if self.w.wanted.remove(&actor(n)) {
                     // The scheduler has forgotten it already: a request to drop it is not an error there.

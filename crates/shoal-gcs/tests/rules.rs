@@ -1,6 +1,6 @@
 //! One test a rule of the directory.
 mod support;
-use shoal_gcs::{Event, Order};
+use shoal_gcs::{Event, Exit, Order};
 use shoal_proto::control::Response;
 use shoal_types::{ActorSpec, ErrorKind, JobId, RefWire};
 use support::*;
@@ -83,10 +83,45 @@ fn minus_one_is_without_limit() {
     w.up(ActorSpec { max_restarts: -1, ..spec(1, "") }, 20);
     for life in 1..50u8 {
         w.lose(19 + life, crash());
+        w.rested(1);
         w.assign(1, 20 + life);
         w.started(1, 20 + life, u32::from(life), None);
     }
     assert_eq!((w.state(1), w.heard(1, 1).up.len()), ("ALIVE", 50));
+}
+
+#[test]
+fn an_actor_whose_lives_are_short_rests_ever_longer_before_the_next() {
+    let mut w = World::new();
+    w.up(ActorSpec { max_restarts: -1, ..spec(1, "") }, 20);
+    let wants = |orders: &[Order]| orders.iter().any(|o| matches!(o, Order::WantWorker { .. }));
+    assert!(wants(&w.lose(20, crash())), "the first at once");
+    for life in 1..12u8 {
+        w.assign(1, 20 + life);
+        assert!(!wants(&w.lose(20 + life, crash())));
+        assert_eq!(w.state(1), "RESTARTING");
+        let (_, incarnation, micros) = *w.rests.last().unwrap();
+        let most = 5_000_000.min(50_000 << (life - 1));
+        assert!(incarnation == u32::from(life) + 1 && (most / 2..=most).contains(&micros), "{micros} of {most}");
+        let late = Event::Rested { actor: actor(1), incarnation: incarnation - 1 };
+        assert!(w.go(late).is_empty(), "the word of an older rest");
+        assert!(wants(&w.rested(1)) && w.rested(1).is_empty());
+    }
+    w.assign(1, 40);
+    assert!(wants(&w.lose(40, Exit { lived: 10_000_000, ..crash() })), "a long life ends the row");
+}
+
+#[test]
+fn an_actor_that_is_killed_while_it_rests_wants_nothing_more() {
+    let mut w = World::new();
+    w.up(ActorSpec { max_restarts: -1, ..spec(1, "") }, 20);
+    w.lose(20, crash());
+    w.assign(1, 21);
+    w.lose(21, crash());
+    let ask = w.ask(1);
+    let orders = w.go(Event::Kill { ask, actor: actor(1), no_restart: true });
+    assert!(!orders.iter().any(|o| matches!(o, Order::DropWant(_))) && w.state(1) == "DEAD");
+    assert!(w.rested(1).is_empty());
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub(crate) struct Death {
     pub clean: bool,
     /// On purpose: its task is not tried again.
     pub intended: bool,
+    /// How long it lived, in microseconds.
+    pub lived: u64,
 }
 
 impl Node {
@@ -41,22 +43,25 @@ impl Node {
         let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
         let who = format!("worker process {}{name} {}", proc.pid.unwrap_or(0), ended.text());
         let tail = proc.output.tail_text();
+        let lived = self.clock.micros().saturating_sub(proc.born);
         if let Some(why) = &proc.killed {
             let text = format!("{who}: {why}");
-            return Death { text, clean: false, intended: false };
+            return Death { text, clean: false, intended: false, lived };
         }
         match &proc.leaving {
-            Some(Some(reason)) => Death { text: format!("{who}: {reason}"), clean: true, intended: true },
-            Some(None) => Death { text: who, clean: true, intended: false },
-            None if proc.dismissed && ended == Ended::Code(0) => Death { text: who, clean: true, intended: false },
-            None => Death { text: format!("{who}{tail}"), clean: false, intended: false },
+            Some(Some(reason)) => Death { text: format!("{who}: {reason}"), clean: true, intended: true, lived },
+            Some(None) => Death { text: who, clean: true, intended: false, lived },
+            None if proc.dismissed && ended == Ended::Code(0) => {
+                Death { text: who, clean: true, intended: false, lived }
+            }
+            None => Death { text: format!("{who}{tail}"), clean: false, intended: false, lived },
         }
     }
 
     /// The worker is done, but others need what it owns: as far as leases and actors go, it is gone.
     pub(crate) fn on_lingering(&mut self, worker: WorkerId) {
         self.sched_event(SchedEvent::WorkerLingers(worker));
-        let exit = Exit { text: format!("worker process of {worker} ended in order"), clean: true };
+        let exit = Exit { text: format!("worker process of {worker} ended in order"), clean: true, lived: 0 };
         self.gcs_event(GcsEvent::ClientLost { client: worker, exit });
     }
 
@@ -72,8 +77,8 @@ impl Node {
         };
         let (what, clean) = (if kind == Kind::Driver { "driver" } else { "process" }, bye);
         let text = format!("the {what} (process {pid}) {how}");
-        let exit = Exit { text: text.clone(), clean };
-        self.lose(worker, Death { text, clean, intended: false });
+        let exit = Exit { text: text.clone(), clean, lived: 0 };
+        self.lose(worker, Death { text, clean, intended: false, lived: 0 });
         if closed {
             self.conns.remove(&conn);
         } else if let Some(conn) = self.conns.get_mut(&conn) {
@@ -110,7 +115,7 @@ impl Node {
         self.forget_looks(worker);
         self.tell_death(worker, &client, &death);
         let left = self.forget_memory(worker, &client);
-        let exit = Exit { text: death.text, clean: death.clean };
+        let exit = Exit { text: death.text, clean: death.clean, lived: death.lived };
         self.gcs_event(GcsEvent::ClientLost { client: worker, exit });
         self.sched_event(SchedEvent::ClientLost(worker));
         self.todo.push_back(Todo::CloseLanes(worker));

@@ -15,8 +15,8 @@ use shoal_gcs::{Event as GcsEvent, Gcs, Order as GcsOrder};
 use shoal_net::{Event, Interest, Poller};
 use shoal_sched::{Event as SchedEvent, Order as SchedOrder, Sched};
 use shoal_store::{ArenaServer, ClientSlot, Left};
-use shoal_types::{Address, ErrorValue, JobId, NodeId, Recent, WorkerId};
-use std::collections::{BTreeMap, VecDeque};
+use shoal_types::{ActorId, Address, ErrorValue, JobId, NodeId, Recent, WorkerId};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -58,6 +58,8 @@ pub(crate) struct Node {
     /// Arena slots of clients that are gone whose forked children live, by connection.
     pub orphan_slots: BTreeMap<u64, ClientSlot>,
     pub todo: VecDeque<Todo>,
+    /// When which actor's next life may begin.
+    pub rests: BTreeSet<(u64, ActorId, u32)>,
     pub looks: Looks,
     pub past: Past,
     /// When something of workers' output is due that nothing else brings about.
@@ -122,6 +124,7 @@ impl Node {
             dead: Recent::new(crate::death::REMEMBERED),
             orphan_slots: BTreeMap::new(),
             todo: VecDeque::new(),
+            rests: BTreeSet::new(),
             looks: Looks::default(),
             past: Past::default(),
             logs_due: None,
@@ -164,7 +167,9 @@ impl Node {
         let now = self.clock.micros();
         let procs = self.procs.values().filter_map(|p| p.deadline).min();
         let arena = self.arena_due.map(|due| due.as_micros() as u64);
-        let due = [self.sched.next_deadline(), procs, arena, self.looks.deadline(), self.logs_due, self.writes.due()];
+        let rests = self.rests.first().map(|rest| rest.0);
+        let due =
+            [self.sched.next_deadline(), procs, arena, self.looks.deadline(), self.logs_due, self.writes.due(), rests];
         let due = due.into_iter().flatten().min()?;
         Some(Duration::from_micros(due.saturating_sub(now)))
     }
@@ -175,8 +180,16 @@ impl Node {
         self.check_looks(now);
         self.check_logs(now);
         self.tick_store(now);
+        self.end_rests(now);
         if self.sched.next_deadline().is_some_and(|due| due <= now) {
             self.sched_event(SchedEvent::Ticked);
+        }
+    }
+
+    fn end_rests(&mut self, now: u64) {
+        while let Some((_, actor, incarnation)) = self.rests.first().copied().filter(|rest| rest.0 <= now) {
+            self.rests.pop_first();
+            self.gcs_event(GcsEvent::Rested { actor, incarnation });
         }
     }
 

@@ -43,6 +43,9 @@ impl Node {
             GcsOrder::Store { write, .. } => self.store(write),
             GcsOrder::Answer { ask, body } => self.answer(ask, body),
             GcsOrder::WantWorker { actor, job } => self.want_worker(actor, job),
+            GcsOrder::Rest { actor, incarnation, micros } => {
+                self.rests.insert((self.clock.micros() + micros, actor, incarnation));
+            }
             GcsOrder::DropWant(actor) => self.sched_event(SchedEvent::ActorGone(actor)),
             GcsOrder::Become { worker, spec, incarnation, args } => {
                 crash_point!(44, "actor.become");

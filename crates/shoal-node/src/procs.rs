@@ -30,6 +30,8 @@ pub(crate) struct Proc {
     pub zygote: u64,
     pub pid: Option<u32>,
     pub pidfd: Option<PidFd>,
+    /// When it was asked for.
+    pub born: u64,
     /// After its greeting.
     pub worker: Option<WorkerId>,
     pub output: Output,
@@ -60,9 +62,24 @@ impl Node {
         self.ask_fork(zygote, start, &shape, &gpus, vec![out_end, err_end]);
         let output = Output::new(Stream::new(out), Stream::new(err));
         let (pid, pidfd, worker, killed, leaving) = (None, None, None, None, None);
-        let (dismissed, ended, deadline) = (false, None, Some(self.clock.micros() + FORKING));
-        let proc =
-            Proc { job, shape, gpus, zygote, pid, pidfd, worker, output, killed, leaving, dismissed, ended, deadline };
+        let (born, dismissed, ended) = (self.clock.micros(), false, None);
+        let deadline = Some(born + FORKING);
+        let proc = Proc {
+            job,
+            shape,
+            gpus,
+            zygote,
+            pid,
+            pidfd,
+            born,
+            worker,
+            output,
+            killed,
+            leaving,
+            dismissed,
+            ended,
+            deadline,
+        };
         self.procs.insert(start, proc);
     }
 

@@ -258,7 +258,7 @@ impl Owner {
         begun.extend(taken);
         let unavailable = ErrorValue { kind: ErrorKind::ActorUnavailable, actor: Some(id), ..error.clone() };
         let unavailable = Arc::new(unavailable);
-        for task in self.calls_in_order(id, |state| !matches!(state, CallState::Waiting(_) | CallState::Queued)) {
+        for task in self.calls_in_order(id, |state| state.is_in_flight()) {
             let Some(call) = self.calls.get_mut(&task) else { continue };
             if call.state == CallState::Abandoned {
                 self.fail_call(task, unavailable.clone(), out);

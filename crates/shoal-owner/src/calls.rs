@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | `Waiting(n)` | n dependencies have no value yet | ordered actors: yes | the last value; an error; cancel |
 //! | `Queued` | may go when its turn comes and the actor is up | yes | push; cancel |
+//! | `Resting` | raised, and is tried again after a rest (RETRY-1) | ordered actors: yes | its time; cancel |
 //! | `Pushed` | in the actor's lane | no | reply; end of that life |
 //! | `Withdrawing` | asked back by a cancel | no | `Withdrawn`; reply; end of that life |
 //! | `Abandoned` | cancelled while it ran | no | reply; end of that life |
@@ -26,6 +27,8 @@ use std::sync::Arc;
 pub(crate) enum CallState {
     Waiting(u32),
     Queued,
+    /// Until this time, before it is tried again.
+    Resting(u64),
     Pushed,
     Withdrawing,
     Abandoned,
@@ -44,12 +47,18 @@ pub(crate) struct Call {
     pub born: u64,
 }
 
+impl CallState {
+    pub fn is_in_flight(self) -> bool {
+        match self {
+            CallState::Pushed | CallState::Withdrawing | CallState::Abandoned => true,
+            CallState::Waiting(_) | CallState::Queued | CallState::Resting(_) => false,
+        }
+    }
+}
+
 impl Call {
     pub fn is_in_flight(&self) -> bool {
-        match self.state {
-            CallState::Pushed | CallState::Withdrawing | CallState::Abandoned => true,
-            CallState::Waiting(_) | CallState::Queued => false,
-        }
+        self.state.is_in_flight()
     }
 
     pub fn may_retry(&self) -> bool {
@@ -120,7 +129,7 @@ impl Owner {
         self.mark_actor(actor_id);
     }
 
-    fn mark_actor(&mut self, id: ActorId) {
+    pub(crate) fn mark_actor(&mut self, id: ActorId) {
         if let Some(actor) = self.actors.get_mut(&id)
             && !std::mem::replace(&mut actor.dirty, true)
         {
@@ -142,6 +151,9 @@ impl Owner {
     /// Takes a call out of the tables; it may stay in its actor's queue and is passed over there.
     fn remove_call(&mut self, id: &TaskId) -> Option<Call> {
         let call = self.calls.remove(id)?;
+        if let CallState::Resting(until) = call.state {
+            self.stop_resting(until, *id);
+        }
         if let Some(actor) = self.actors.get_mut(&call.spec.actor) {
             actor.calls.remove(id);
             actor.abandoned -= usize::from(call.state == CallState::Abandoned);
@@ -165,9 +177,8 @@ impl Owner {
             end = End::cancelled(&answer);
             self.discard_all(&answer, out);
         } else if answer.retryable && call.spec.retry_exceptions && call.cancel.is_none() && call.may_retry() {
-            call.retries += 1;
             self.discard_all(&answer, out);
-            self.requeue_call(id);
+            self.retry_call(id);
             return;
         } else {
             let n = call.spec.num_returns;
@@ -187,7 +198,7 @@ impl Owner {
         {
             let call = self.calls.get_mut(&id).filter(|c| c.place == place);
             match call.as_ref().map(|c| c.state) {
-                Some(CallState::Waiting(_)) => return,
+                Some(CallState::Waiting(_) | CallState::Resting(_)) => return,
                 Some(CallState::Queued) => {}
                 None | Some(CallState::Pushed | CallState::Withdrawing | CallState::Abandoned) => {
                     actor.queue.pop_front();

@@ -2,7 +2,7 @@
 //!
 //! | the task or call is | then |
 //! |---|---|
-//! | waiting or queued | its returns are `Cancelled` at once |
+//! | waiting, queued, resting | its returns are `Cancelled` at once |
 //! | pushed | it is withdrawn: `Cancelled` in any case once that is answered; if it was taken, its worker is told to interrupt it, or with `force` killed, and its late reply is balanced and ignored |
 //! | done | nothing |
 //! | not ours | its owner is asked |
@@ -55,7 +55,7 @@ impl Owner {
         let Some(task) = self.tasks.get_mut(&id) else { return };
         let key = task.spec.key;
         match task.state {
-            TaskState::Waiting(_) | TaskState::Queued => self.fail_task(id, cancelled(), out),
+            TaskState::Waiting(_) | TaskState::Queued | TaskState::Resting(_) => self.fail_task(id, cancelled(), out),
             TaskState::Pushed(lease) => {
                 task.state = TaskState::Withdrawing(lease);
                 task.cancel = Some(cancel);
@@ -73,7 +73,8 @@ impl Owner {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let lane = self.actors.get(&call.spec.actor).and_then(|a| a.up()).map(|(lane, _)| lane);
         match (call.state, lane) {
-            (CallState::Waiting(_) | CallState::Queued, _) | (CallState::Pushed | CallState::Withdrawing, None) => {
+            (CallState::Waiting(_) | CallState::Queued | CallState::Resting(_), _)
+            | (CallState::Pushed | CallState::Withdrawing, None) => {
                 self.fail_call(id, cancelled(), out);
             }
             (CallState::Pushed, Some(lane)) => {
@@ -92,7 +93,8 @@ impl Owner {
             match task.state {
                 TaskState::Withdrawing(lease) => self.task_withdrawn(now, id, lease, done, out),
                 TaskState::Pushed(lease) if done => self.task_withdrawn(now, id, lease, done, out),
-                TaskState::Pushed(_) | TaskState::Waiting(_) | TaskState::Queued | TaskState::Abandoned(_) => {}
+                TaskState::Pushed(_) | TaskState::Waiting(_) | TaskState::Queued => {}
+                TaskState::Resting(_) | TaskState::Abandoned(_) => {}
             }
         } else if let Some(call) = self.calls.get_mut(&id).filter(|c| c.state == CallState::Withdrawing) {
             match call.cancel {

@@ -20,6 +20,7 @@ impl Owner {
         self.check_tasks();
         self.check_calls();
         self.check_streams();
+        self.check_resting();
     }
 
     fn check_counts(&self) {
@@ -110,7 +111,8 @@ impl Owner {
             abandoned += usize::from(call.state == CallState::Abandoned);
             let waits = call.state == CallState::Queued;
             assert!(!(waits && actor.unordered && actor.up().is_some()), "CALL-2: {id} should have gone");
-            let queued = waits || (matches!(call.state, CallState::Waiting(_)) && !actor.unordered);
+            let holds_up = matches!(call.state, CallState::Waiting(_) | CallState::Resting(_));
+            let queued = waits || (holds_up && !actor.unordered);
             let listed = actor.queue.binary_search_by_key(&call.place, |(p, _)| *p).is_ok();
             assert!(!queued || listed, "CALL-1: {id} is queued nowhere");
             assert!(actor.dead().is_none(), "CALL-1: {id} outlives its actor");

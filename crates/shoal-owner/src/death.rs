@@ -146,8 +146,7 @@ impl Owner {
         } else if !taken {
             self.enqueue(id);
         } else if !intended && Task::may_retry(task) {
-            task.retries += 1;
-            self.enqueue(id);
+            self.retry_task(id);
         } else {
             self.fail_task(id, error.clone(), out);
         }

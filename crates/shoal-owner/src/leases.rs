@@ -205,7 +205,7 @@ impl Owner {
     /// LEASE-5 and LEASE-6. Looks at every lease: there are few.
     pub(crate) fn on_ticked(&mut self, now: u64, out: &mut Vec<Order>) {
         let mut due: Vec<(u32, LeaseId, usize)> = Vec::new();
-        self.deadline = u64::MAX;
+        self.deadline = self.wake_rested(now);
         for (id, key) in &mut self.keys {
             for lease in &mut key.leases {
                 match lease.deadline() {

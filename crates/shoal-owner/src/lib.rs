@@ -15,6 +15,7 @@
 //! | `tasks` | tasks from submission to result (TASK) |
 //! | `keys`, `leases` | queues, windows, demand, giving back (LEASE) |
 //! | `stream` | generators and their items (STREAM) |
+//! | `retry` | rests before another try (RETRY) |
 //! | `cancel` | cancelling, withdrawing |
 //! | `calls`, `actors` | actor calls and their order (CALL), lives of actors (ACTOR) |
 //! | `death` | processes that are gone (DEATH) |
@@ -46,6 +47,7 @@ mod keys;
 mod leases;
 mod look;
 mod objects;
+mod retry;
 mod rows;
 mod stream;
 mod tasks;
@@ -73,6 +75,7 @@ pub struct Owner {
     keys: FxHashMap<u32, keys::Key>,
     lease_keys: FxHashMap<LeaseId, u32>,
     lengths: keys::Lengths,
+    resting: retry::Resting,
     actors: FxHashMap<ActorId, actors::Actor>,
     /// Which actor's present life is in that process.
     actor_of: FxHashMap<WorkerId, ActorId>,
@@ -101,6 +104,7 @@ impl Owner {
             keys: FxHashMap::default(),
             lease_keys: FxHashMap::default(),
             lengths: keys::Lengths::default(),
+            resting: retry::Resting::new(),
             actors: FxHashMap::default(),
             actor_of: FxHashMap::default(),
             executing: FxHashMap::default(),

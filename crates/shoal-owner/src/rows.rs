@@ -29,6 +29,7 @@ impl Owner {
             stage: match task.state {
                 TaskState::Waiting(_) => Stage::Waiting,
                 TaskState::Queued => Stage::Queued,
+                TaskState::Resting(_) => Stage::Resting,
                 TaskState::Pushed(_) | TaskState::Withdrawing(_) => Stage::Sent,
                 TaskState::Abandoned(_) => Stage::Cancelled,
             },
@@ -39,6 +40,10 @@ impl Owner {
             waits_for: self.missing(&task.spec.args),
             attempt: task.retries,
             born: task.born,
+            again: match task.state {
+                TaskState::Resting(at) => Some(at),
+                _ => None,
+            },
         })
     }
 
@@ -59,6 +64,7 @@ impl Owner {
             stage: match call.state {
                 CallState::Waiting(_) => Stage::Waiting,
                 CallState::Queued => Stage::Queued,
+                CallState::Resting(_) => Stage::Resting,
                 CallState::Pushed | CallState::Withdrawing => Stage::Sent,
                 CallState::Abandoned => Stage::Cancelled,
             },
@@ -69,6 +75,10 @@ impl Owner {
             waits_for: self.missing(&call.spec.args),
             attempt: call.retries,
             born: call.born,
+            again: match call.state {
+                CallState::Resting(at) => Some(at),
+                _ => None,
+            },
         })
     }
 

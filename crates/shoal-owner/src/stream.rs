@@ -340,13 +340,17 @@ impl Owner {
         let gone = Cancel { force: false, recursive: false };
         if let Some(task) = self.tasks.get_mut(&id) {
             match task.state {
-                TaskState::Waiting(_) | TaskState::Queued => return self.fail_task(id, cancelled(), out),
+                TaskState::Waiting(_) | TaskState::Queued | TaskState::Resting(_) => {
+                    return self.fail_task(id, cancelled(), out);
+                }
                 TaskState::Pushed(_) | TaskState::Withdrawing(_) => task.cancel = task.cancel.or(Some(gone)),
                 TaskState::Abandoned(_) => return,
             }
         } else if let Some(call) = self.calls.get_mut(&id) {
             match call.state {
-                CallState::Waiting(_) | CallState::Queued => return self.fail_call(id, cancelled(), out),
+                CallState::Waiting(_) | CallState::Queued | CallState::Resting(_) => {
+                    return self.fail_call(id, cancelled(), out);
+                }
                 CallState::Pushed | CallState::Withdrawing => call.cancel = call.cancel.or(Some(gone)),
                 CallState::Abandoned => return,
             }

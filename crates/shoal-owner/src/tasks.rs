@@ -27,6 +27,8 @@ use std::sync::Arc;
 pub(crate) enum TaskState {
     Waiting(u32),
     Queued,
+    /// Until this time, before it is tried again.
+    Resting(u64),
     Pushed(LeaseId),
     Withdrawing(LeaseId),
     Abandoned(LeaseId),
@@ -57,7 +59,7 @@ impl Task {
     pub fn lease(&self) -> Option<LeaseId> {
         match self.state {
             TaskState::Pushed(l) | TaskState::Withdrawing(l) | TaskState::Abandoned(l) => Some(l),
-            TaskState::Waiting(_) | TaskState::Queued => None,
+            TaskState::Waiting(_) | TaskState::Queued | TaskState::Resting(_) => None,
         }
     }
 
@@ -163,6 +165,9 @@ impl Owner {
     /// Every return is this error; nothing of it is in flight.
     pub(crate) fn fail_task(&mut self, id: TaskId, error: Arc<ErrorValue>, out: &mut Vec<Order>) {
         let Some(task) = self.tasks.remove(&id) else { return };
+        if let TaskState::Resting(until) = task.state {
+            self.stop_resting(until, id);
+        }
         if task.state == TaskState::Queued
             && let Some(key) = self.keys.get_mut(&task.spec.key)
         {
@@ -210,9 +215,8 @@ impl Owner {
             self.discard_all(&answer, out);
             self.forget_task(&answer.task, End::cancelled(&answer));
         } else if answer.retryable && task.spec.retry_exceptions && task.cancel.is_none() && task.may_retry() {
-            task.retries += 1;
             self.discard_all(&answer, out);
-            self.enqueue(answer.task);
+            self.retry_task(answer.task);
         } else {
             let (id, n, end) = (answer.task, task.spec.num_returns, End::of(&answer));
             self.settle_returns(n, answer, out);

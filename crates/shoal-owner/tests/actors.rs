@@ -223,6 +223,33 @@ fn an_exception_of_a_call_is_tried_again_when_asked() {
 }
 
 #[test]
+fn a_call_that_rests_holds_up_an_ordered_actor_and_no_other() {
+    for unordered in [false, true] {
+        let mut w = with_actor();
+        if unordered {
+            w = World::default();
+            w.feed(Event::ActorCreated {
+                actor: actor(A),
+                handle: handle_of(100),
+                deps: vec![],
+                refs: vec![],
+                unordered,
+            });
+            w.feed(up(0, 20));
+        }
+        let mut c = call(1, A, None, &[]);
+        (c.max_retries, c.retry_exceptions) = (-1, true);
+        w.feed(submit_call(&c));
+        w.on(retryable(1, 0, 20), &[push(20, 1, 1)]);
+        w.quiet(retryable(1, 1, 20));
+        let second: &[Order] = if unordered { &[push(20, 2, 0)] } else { &[] };
+        w.on(submit_one(2), second);
+        let both: &[Order] = if unordered { &[push(20, 1, 2)] } else { &[push(20, 1, 2), push(20, 2, 0)] };
+        w.tick(w.now + 50_000, both);
+    }
+}
+
+#[test]
 fn a_running_call_is_cancelled_at_once_and_interrupted() {
     let mut w = with_actor();
     let arg = w.put(9, stored(9, &[]));

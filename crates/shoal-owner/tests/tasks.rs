@@ -283,6 +283,54 @@ fn a_task_that_its_worker_had_taken_spends_a_retry_and_others_dont() {
 }
 
 #[test]
+fn the_first_retry_comes_at_once_and_later_ones_after_ever_longer_rests() {
+    let mut w = World::default();
+    w.warm(10);
+    let mut s = spec(1, &[], &[]);
+    (s.max_retries, s.retry_exceptions) = (-1, true);
+    w.feed(submit(&s));
+    w.on(retryable(1, 0, 10), &[push(10, 1, 1)]);
+    let (mut other, mut granted) = (1_000, 1);
+    for n in 2..12 {
+        let before = w.now;
+        w.quiet(retryable(1, n - 1, 10));
+        // Its place in the lane is free meanwhile.
+        other += 1;
+        let mut o = spec(other, &[], &[]);
+        o.function = FunctionId([99; 16]);
+        w.on(submit(&o), &[push(10, other, 0)]);
+        w.on(reply(other, 0, 10, vec![inline(&[])]), &[ready(other)]);
+        let most = 5_000_000.min(50_000 << (n - 2));
+        let due = before + most / 2 - 1;
+        let returned = [Order::ReturnLease(lease(10))];
+        w.tick(due, if due - before >= 200_000 { &returned } else { &[] });
+        w.now = before + most;
+        let got = w.feed(Event::Ticked);
+        if most >= 200_000 {
+            granted += 1;
+            assert!(got.contains(&demand(1, granted - 1, 0)), "{n}: {got:?}");
+            let grant = w.grant(10);
+            assert!(w.feed(grant).contains(&push(10, 1, n)));
+        } else {
+            assert_eq!(got, [push(10, 1, n)]);
+        }
+    }
+}
+
+#[test]
+fn a_resting_task_is_cancelled_at_once() {
+    let mut w = World::default();
+    w.warm(10);
+    let mut s = spec(1, &[], &[]);
+    (s.max_retries, s.retry_exceptions) = (-1, true);
+    w.feed(submit(&s));
+    w.feed(retryable(1, 0, 10));
+    w.quiet(retryable(1, 1, 10));
+    w.on(Event::Cancelled { id: object(1), force: false, recursive: true }, &[ready(1)]);
+    w.tick(w.now + 50_000, &[]);
+}
+
+#[test]
 fn a_worker_that_ends_on_purpose_is_not_tried_again() {
     let mut w = World::default();
     w.warm(10);

@@ -341,6 +341,15 @@ pub enum ToClient {
     /// A client that is gone had sealed these in the arena for this one, and may not have told. Comes after its lanes
     /// were closed: what it has told is known by now.
     Sealed(Vec<(ObjectId, ArenaLoc)>),
+    /// An object of this client's is not in the store any more, though nobody has freed it.
+    StoredLost {
+        /// Which.
+        id: ObjectId,
+        /// Where it was sealed: its value there is the one that is lost.
+        loc: ArenaLoc,
+        /// Why.
+        why: String,
+    },
     /// From another client of this node.
     Relayed {
         /// Who.

@@ -49,6 +49,8 @@ pub enum Stage {
     Taken,
     /// It was cancelled while it ran, and still runs.
     Cancelled,
+    /// It has failed, and is tried again after a rest.
+    Resting,
 }
 
 /// How an actor stands to this process.
@@ -91,6 +93,8 @@ pub struct TaskRow {
     pub attempt: u32,
     /// When it was submitted.
     pub born: u64,
+    /// When a resting one is tried again.
+    pub again: Option<u64>,
 }
 
 /// A task or call that is over, as its owner remembers it.

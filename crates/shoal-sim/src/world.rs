@@ -168,7 +168,7 @@ impl World {
                 moved = true;
                 self.now += 5;
             }
-            self.now += if moved { 2_500 } else { 250_000 };
+            self.now += if moved { 2_500 } else { self.until_next().max(250_000) };
             idle = if self.tick_due() || moved { 0 } else { idle + 1 };
         }
         self.check_early_frees();
@@ -221,6 +221,12 @@ impl World {
     fn pass_time(&mut self) {
         self.now += self.choices.pick(&[500, 2_100, 2_100, 210_000]).expect("four choices");
         self.tick_due();
+    }
+
+    /// How long until something is due.
+    fn until_next(&self) -> u64 {
+        let due = self.alive().into_iter().filter_map(|p| self.processes[p].owner.next_deadline());
+        due.min().map_or(0, |at| at.saturating_sub(self.now))
     }
 
     fn tick_due(&mut self) -> bool {

@@ -2,9 +2,10 @@
 //!
 //! Owns no behaviour beyond construction, comparison and display. In call order: [`ids`] name things, [`resources`]
 //! count what a task needs, [`value`] is what a task takes and gives, [`task`] says what to run, [`error`] is what
-//! comes back when it didn't; [`recent`] is a map with a bound.
+//! comes back when it didn't, [`backoff`] when to try again; [`recent`] is a map with a bound.
 #![deny(missing_docs)]
 
+mod backoff;
 pub mod error;
 pub mod ids;
 pub mod recent;
@@ -12,6 +13,7 @@ pub mod resources;
 pub mod task;
 pub mod value;
 
+pub use backoff::backoff;
 pub use error::{ErrorKind, ErrorValue};
 pub use ids::{ActorId, Address, FunctionId, JobId, LaneId, LeaseId, NodeId, ObjectId, RefWire, TaskId, WorkerId};
 pub use recent::Recent;

@@ -145,6 +145,7 @@ fn tasks(state: &State, limit: usize, clock: &Clock) -> Rows<TaskRow> {
     let mut rows = state.owner.task_rows(limit);
     for row in &mut rows.rows {
         row.born = clock.of_core(row.born);
+        row.again = row.again.map(|at| clock.of_core(at));
         if let Some(spec) = row.key.and_then(|key| state.keys.specs.get(key as usize)) {
             row.needs = spec.resources.clone();
         }

@@ -236,6 +236,10 @@ class _Explainer:
         if len(ids) > _WIDE:
             page.say(depth + 1, f"and {len(ids) - _WIDE} more")
 
+    def _resting(self, page: _Page, depth: int, row: Row) -> None:
+        rest = _seconds(max(0.0, (row["again"] - self.now) / 1e6))
+        page.say(depth, f"{self.task_name(row)} has failed {row['attempt']} times and is tried again in {rest}")
+
     def _queued(self, page: _Page, depth: int, row: Row) -> None:
         if row["actor"]:
             return self._queued_call(page, depth, row)
@@ -300,6 +304,8 @@ class _Explainer:
             refs = self.constructor_waits(id)
             page.say(depth, f"{begin}: its constructor waits for {len(refs)} arguments")
             return self._objects_of(page, depth, refs)
+        if row["stage"] == "resting":
+            return page.say(depth, f"{begin}: several of its lives were short, so it rests before the next")
         if row["stage"] == "placing":
             wait = self.by_actor.get(id)
             return page.say(depth, f"{begin}: {wait['text'] if wait else 'its process is about to start'}")

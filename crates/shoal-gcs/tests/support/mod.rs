@@ -42,11 +42,11 @@ pub fn spec(n: u8, name: &str) -> ActorSpec {
 }
 
 pub fn crash() -> Exit {
-    Exit { text: "worker process 7 was killed by signal 9 (SIGKILL)".into(), clean: false }
+    Exit { text: "worker process 7 was killed by signal 9 (SIGKILL)".into(), clean: false, lived: 1_000 }
 }
 
 pub fn goodbye() -> Exit {
-    Exit { text: "worker process 7 exited with code 0".into(), clean: true }
+    Exit { text: "worker process 7 exited with code 0".into(), clean: true, lived: 1_000 }
 }
 
 pub fn raised(text: &str) -> ErrorValue {
@@ -67,6 +67,8 @@ pub struct World {
     pub heard: BTreeMap<(WorkerId, ActorId), Heard>,
     pub wanted: BTreeSet<ActorId>,
     pub become_actor: BTreeMap<ActorId, (WorkerId, u32)>,
+    /// (actor, life to come, microseconds), those that are over, too.
+    pub rests: Vec<(ActorId, u32, u64)>,
     pub killed: Vec<WorkerId>,
     pub ended: Vec<WorkerId>,
     pub answers: Vec<(Ask, Response)>,
@@ -104,6 +106,7 @@ impl World {
         match order.clone() {
             Order::Store { .. } => {}
             Order::Answer { ask, body } => self.answers.push((ask, body)),
+            Order::Rest { actor, incarnation, micros } => self.rests.push((actor, incarnation, micros)),
             Order::WantWorker { actor, .. } => assert!(self.wanted.insert(actor), "wanted twice"),
             Order::DropWant(actor) => assert!(self.wanted.remove(&actor), "dropped, but not wanted"),
             Order::Become { worker, spec, incarnation, .. } => {
@@ -164,6 +167,12 @@ impl World {
 
     pub fn lose(&mut self, n: u8, exit: Exit) -> Vec<Order> {
         self.go(Event::ClientLost { client: client(n), exit })
+    }
+
+    /// The last rest of this actor is over.
+    pub fn rested(&mut self, n: u8) -> Vec<Order> {
+        let last = self.rests.iter().rev().find(|(id, ..)| *id == actor(n)).copied();
+        last.map_or_else(Vec::new, |(actor, incarnation, _)| self.go(Event::Rested { actor, incarnation }))
     }
 
     pub fn state(&self, n: u8) -> &'static str {

@@ -179,6 +179,8 @@ def state_of(row: Row, look: Snapshot) -> str:
     stage = row["stage"]
     if stage == "Waiting":
         return "PENDING_ARGS_AVAIL"
+    if stage == "Resting":
+        return "PENDING_NODE_ASSIGNMENT"
     if stage == "Queued":
         up = row["actor"] and row["phase"] == "Up"
         return "PENDING_ACTOR_TASK_ORDERING_OR_CONCURRENCY" if up else "PENDING_NODE_ASSIGNMENT"
