@@ -20,6 +20,7 @@ mod session;
 mod stream;
 mod template;
 mod title;
+mod waits;
 mod worker;
 
 #[pyo3::pymodule(name = "_core", gil_used = true)]
@@ -39,7 +40,7 @@ mod core_module {
     #[pymodule_export]
     use crate::look::look;
     #[pymodule_export]
-    use crate::objects::{cancel, get, is_of_call, put, wait};
+    use crate::objects::{cancel, get, is_of_call, put, wait_mixed};
     #[pymodule_export]
     use crate::query::{kv_get, kv_put, named_actors, nodes, status, stop_instance};
     #[pymodule_export]
@@ -54,6 +55,8 @@ mod core_module {
     use crate::template::Template;
     #[pymodule_export]
     use crate::title::set_title;
+    #[pymodule_export]
+    use crate::waits::wait;
     #[pymodule_export]
     use crate::worker::{Call, Failed, exit_actor, leave, run_worker};
 

@@ -159,15 +159,13 @@ pub(crate) fn sleep(py: Python<'_>, runtime: &Runtime, waiter: &Arc<Waiter>, tim
     }
 }
 
-/// What is ready of a list, and the rest, both in the list's order.
+/// What is ready of a list with generators in it, and the rest, both in the list's order.
 #[pyfunction]
-pub(crate) fn wait<'py>(
+pub(crate) fn wait_mixed<'py>(
     refs: &Bound<'py, PyAny>,
     num_returns: usize,
     timeout: Option<f64>,
-    fetch_local: bool,
 ) -> PyResult<Bound<'py, PyTuple>> {
-    let _ = fetch_local;
     let py = refs.py();
     let runtime = runtime(py)?;
     let ids = ids_of(refs)?;

@@ -5,6 +5,7 @@ use crate::session::{epoch, runtime, runtime_of, try_runtime};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple, PyType};
 use shoal_types::{ObjectId, RefWire};
+use shoal_worker::Sight;
 use std::cell::RefCell;
 
 thread_local! {
@@ -44,12 +45,24 @@ pub(crate) fn meet(py: Python<'_>, wire: RefWire) -> PyResult<()> {
 pub(crate) struct ObjectRef {
     pub(crate) wire: RefWire,
     pub(crate) epoch: u32,
+    /// Other refs may name the same object; those of a new object know that they are the first.
+    pub(crate) twin: bool,
+    pub(crate) sight: Sight,
 }
 
 impl ObjectRef {
-    /// Takes over one local count.
+    /// The first ref of an object. Takes over one local count.
     pub(crate) fn owned(wire: RefWire) -> Self {
-        Self { wire, epoch: epoch() }
+        Self::new_of(wire, epoch(), false)
+    }
+
+    /// One more ref of an object. Takes over one local count.
+    pub(crate) fn another(wire: RefWire) -> Self {
+        Self::new_of(wire, epoch(), true)
+    }
+
+    fn new_of(wire: RefWire, epoch: u32, twin: bool) -> Self {
+        Self { wire, epoch, twin, sight: Sight::default() }
     }
 
     pub(crate) fn id(&self, py: Python<'_>) -> PyResult<ObjectId> {
@@ -66,6 +79,7 @@ impl Drop for ObjectRef {
         if self.epoch == epoch()
             && let Some(runtime) = try_runtime()
         {
+            self.sight.forget();
             runtime.drop_ref(self.wire.id);
         }
     }
@@ -137,7 +151,7 @@ impl ObjectRef {
     fn __copy__(&self, py: Python<'_>) -> PyResult<Self> {
         self.id(py)?;
         runtime(py)?.take_ref(self.wire);
-        Ok(Self::owned(self.wire))
+        Ok(Self::another(self.wire))
     }
 
     fn __deepcopy__(&self, py: Python<'_>, _memo: &Bound<'_, PyAny>) -> PyResult<Self> {
@@ -148,7 +162,7 @@ impl ObjectRef {
     fn nil(cls: &Bound<'_, PyType>) -> Self {
         let _ = cls;
         let nil = shoal_types::TaskId::NIL;
-        Self { wire: RefWire { id: ObjectId::new(nil, 0), owner: Default::default() }, epoch: u32::MAX }
+        Self::new_of(RefWire { id: ObjectId::new(nil, 0), owner: Default::default() }, u32::MAX, true)
     }
 }
 
@@ -158,7 +172,7 @@ pub(crate) fn ref_from_bytes(py: Python<'_>, wire: &[u8]) -> PyResult<ObjectRef>
     let wire = RefWire::from_bytes(wire)
         .ok_or_else(|| errors::local(py, "System", "a pickled ObjectRef has the wrong length"))?;
     runtime(py)?.take_ref(wire);
-    Ok(ObjectRef::owned(wire))
+    Ok(ObjectRef::another(wire))
 }
 
 /// The items of a generator called with `num_returns="dynamic"`, as Python's object of them.
@@ -166,7 +180,7 @@ pub(crate) fn dynamic<'py>(py: Python<'py>, items: &[RefWire]) -> PyResult<Bound
     let runtime = runtime(py)?;
     let taken = items.iter().map(|wire| {
         runtime.take_ref(*wire);
-        Bound::new(py, ObjectRef::owned(*wire))
+        Bound::new(py, ObjectRef::another(*wire))
     });
     let refs = pyo3::types::PyList::new(py, taken.collect::<PyResult<Vec<_>>>()?)?;
     call(py, &hooks(py)?.make_dynamic, (refs,))

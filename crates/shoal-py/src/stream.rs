@@ -132,7 +132,7 @@ impl StreamRef {
     /// A ref that has a value, None or an error, when the generator's task is over.
     fn completed(&self, py: Python<'_>) -> PyResult<ObjectRef> {
         self.runtime(py)?.take_ref(self.handle);
-        Ok(ObjectRef::owned(self.handle))
+        Ok(ObjectRef::another(self.handle))
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {

@@ -74,8 +74,12 @@ impl Runtime {
             match watcher {
                 // `wake_leader` below.
                 Watcher::Thread(waiter) | Watcher::Every(waiter) => drop(waiter.finish()),
-                token => self.tell(token, true),
+                Watcher::Ref(_) => {}
+                Watcher::Token(token) => self.notice_ready(token),
             }
+        }
+        for (_, waiter) in &state.rounds {
+            let _ = waiter.finish();
         }
         self.answers.lock().closed = true;
         self.answered.notify_all();

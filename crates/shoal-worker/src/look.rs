@@ -114,7 +114,8 @@ impl Runtime {
         let state = self.lock();
         if wish.tasks {
             report.tasks = tasks(&state, limit, &clock);
-            report.waits = state.watchers.keys().take(WAITS).copied().collect();
+            let awaited = state.watchers.iter().filter(|(_, watchers)| state.is_awaited(watchers));
+            report.waits = awaited.map(|(id, _)| *id).take(WAITS).collect();
             report.actor_waits = state.owner.actor_waits();
         }
         if wish.ended {

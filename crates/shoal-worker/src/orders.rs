@@ -86,7 +86,7 @@ impl Runtime {
     fn ready(&self, state: &mut State, id: ObjectId) {
         let failed = state.owner.value(&id).is_some_and(Value::is_error);
         for watcher in state.watchers.remove(&id).into_iter().flatten() {
-            self.tell(watcher, failed);
+            self.tell(state, watcher, failed);
         }
     }
 
@@ -230,6 +230,7 @@ impl Runtime {
         if drops.is_empty() {
             return false;
         }
+        state.forget_watches(&drops);
         self.feed(state, Event::RefsDropped(drops));
         true
     }

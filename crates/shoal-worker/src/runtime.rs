@@ -100,6 +100,7 @@ pub struct Runtime {
     prefix: [u8; 8],
     counter: AtomicU64,
     tokens: AtomicU64,
+    pub(crate) rounds: AtomicU64,
 }
 
 impl Notices {
@@ -180,6 +181,7 @@ impl Runtime {
             prefix,
             counter: AtomicU64::new(0),
             tokens: AtomicU64::new(0),
+            rounds: AtomicU64::new(0),
             session,
         })
     }

@@ -1,5 +1,6 @@
 //! What the one lock protects: the core, the lanes to executors, who waits for what.
 use crate::lanes::CallerEnd;
+use crate::sight::Watch;
 use crate::stream::Flow;
 use crate::trace::Trace;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -17,6 +18,8 @@ pub(crate) enum Watcher {
     Thread(Arc<Waiter>),
     /// A thread in `get`: an error among what it waits for ends its wait.
     Every(Arc<Waiter>),
+    /// A ref that a thread has looked at in vain.
+    Ref(Arc<Watch>),
     /// A number that goes to the `ready` queue.
     Token(u64),
 }
@@ -54,6 +57,8 @@ pub(crate) struct State {
     pub(crate) lanes: FxHashMap<LaneId, CallerEnd>,
     pub(crate) by_worker: FxHashMap<Address, LaneId>,
     pub(crate) watchers: FxHashMap<ObjectId, SmallVec<[Watcher; 1]>>,
+    /// Calls of `wait` that sleep, by their numbers.
+    pub(crate) rounds: SmallVec<[(u64, Arc<Waiter>); 1]>,
     /// Generators that run here (FLOW-1).
     pub(crate) flows: FxHashMap<TaskId, Flow>,
     /// Those that were told to stop before they began, and by whom.
@@ -83,6 +88,7 @@ impl State {
             lanes: FxHashMap::default(),
             by_worker: FxHashMap::default(),
             watchers: FxHashMap::default(),
+            rounds: SmallVec::new(),
             flows: FxHashMap::default(),
             stopped_by: Vec::new(),
             keys: Keys::default(),
@@ -113,11 +119,22 @@ impl State {
     /// Forgets that this thread waits for these.
     pub(crate) fn unwatch(&mut self, ids: &[ObjectId], waiter: &Arc<Waiter>) {
         for id in ids {
-            let Some(list) = self.watchers.get_mut(id) else { continue };
-            list.retain(|w| !matches!(w, Watcher::Thread(w) | Watcher::Every(w) if Arc::ptr_eq(w, waiter)));
-            if list.is_empty() {
-                self.watchers.remove(id);
-            }
+            let own = |w: &Watcher| matches!(w, Watcher::Thread(w) | Watcher::Every(w) if Arc::ptr_eq(w, waiter));
+            self.keep_watchers(id, |w| !own(w));
         }
+    }
+
+    /// Forgets all watchers of an object but these.
+    pub(crate) fn keep_watchers(&mut self, id: &ObjectId, keep: impl Fn(&Watcher) -> bool) {
+        let Some(list) = self.watchers.get_mut(id) else { return };
+        list.retain(|watcher| keep(watcher));
+        if list.is_empty() {
+            self.watchers.remove(id);
+        }
+    }
+
+    /// Whether somebody waits for an object now.
+    pub(crate) fn is_awaited(&self, watchers: &[Watcher]) -> bool {
+        watchers.iter().any(|watcher| !matches!(watcher, Watcher::Ref(watch) if self.round_of(watch).is_none()))
     }
 }

@@ -154,7 +154,7 @@ impl Runtime {
             state.watchers.entry(room_of(task)).or_default().push(Watcher::Token(token));
         } else {
             drop(state);
-            self.tell(Watcher::Token(token), false);
+            self.notice_ready(token);
         }
         Ok(token)
     }
@@ -167,7 +167,7 @@ impl Runtime {
     /// FLOW-3.
     fn wake_producer(&self, state: &mut State, task: TaskId) {
         for watcher in state.watchers.remove(&room_of(task)).into_iter().flatten() {
-            self.tell(watcher, false);
+            self.tell(state, watcher, false);
         }
     }
 

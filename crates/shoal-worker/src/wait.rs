@@ -1,6 +1,6 @@
 //! Waiting, by threads (`shoal-wait` says who of them sleeps on the bell) and by number.
 use crate::runtime::{Notices, Runtime};
-use crate::state::Watcher;
+use crate::state::{State, Watcher};
 use shoal_owner::Event;
 use shoal_types::{ErrorValue, ObjectId, TaskId, Value};
 use shoal_wait::{Bed, Host, Sleep, Waited, Waiter};
@@ -66,7 +66,7 @@ impl Runtime {
     }
 
     /// Tells who watches an object that it has a value, or that it is an error.
-    pub(crate) fn tell(&self, watcher: Watcher, failed: bool) {
+    pub(crate) fn tell(&self, state: &State, watcher: Watcher, failed: bool) {
         match watcher {
             Watcher::Every(waiter) if failed => {
                 if waiter.finish() {
@@ -78,11 +78,15 @@ impl Runtime {
                     self.wake_leader();
                 }
             }
-            Watcher::Token(token) => {
-                self.notices.lock().ready.push(token);
-                self.noticed.notify_all();
-            }
+            Watcher::Ref(watch) => self.saw(state, &watch),
+            Watcher::Token(token) => self.notice_ready(token),
         }
+    }
+
+    /// Tells the thread in [`Runtime::notices`] that what it has asked for is there.
+    pub(crate) fn notice_ready(&self, token: u64) {
+        self.notices.lock().ready.push(token);
+        self.noticed.notify_all();
     }
 
     /// Something is going on: the I/O thread looks after it for a while (it drains releases, leads when nobody does).
@@ -135,7 +139,7 @@ impl Runtime {
         let token = self.next_token();
         if state.owner.is_ready(&id) {
             drop(state);
-            self.tell(Watcher::Token(token), false);
+            self.notice_ready(token);
             return Ok(token);
         }
         state.watchers.entry(id).or_default().push(Watcher::Token(token));

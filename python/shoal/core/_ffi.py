@@ -38,6 +38,7 @@ from shoal._core import (
     status,
     stop_instance,
     wait,
+    wait_mixed,
     watch,
 )
 
@@ -79,5 +80,6 @@ __all__ = [
     "status",
     "stop_instance",
     "wait",
+    "wait_mixed",
     "watch",
 ]

@@ -47,7 +47,7 @@ class _Promised:
 
 def is_ready(ref: Any) -> bool:
     """Whether the value, or its error, is there."""
-    return bool(_ffi.wait([ref], 1, 0.0, False)[0])
+    return bool(_ffi.wait([ref], 1, 0.0)[0])
 
 
 def await_ref(ref: Any) -> Generator[Any, Any, Any]:

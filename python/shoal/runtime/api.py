@@ -157,28 +157,26 @@ def wait(
         raise TypeError("wait() takes a list of ObjectRefs, not a single ObjectRef")
     if not isinstance(refs, list):
         raise TypeError(f"wait() takes a list of ObjectRefs, not {type(refs).__name__!r}")
-    kinds = set(map(type, refs))
-    for kind in kinds:
-        if kind is not _ObjectRef and kind is not ObjectRefGenerator:
-            raise TypeError(f"wait() takes a list of ObjectRefs, and this one has a {kind.__name__!r} in it")
     if timeout is not None:
         timeout = _seconds("wait", timeout)
     if not refs:
         return [], []
-    if len(set(refs)) != len(refs):
-        raise ValueError("wait() takes a list of different ObjectRefs, and this one has one twice")
     _check_count(num_returns, len(refs))
     if not LIVE.epoch:
         ensure()
-    if ObjectRefGenerator in kinds:
-        return _wait_for_generators(refs, num_returns, timeout)
-    return _ffi.wait(refs, num_returns, timeout, bool(fetch_local))
+    return _ffi.wait(refs, num_returns, timeout) or _wait_mixed(refs, num_returns, timeout)
 
 
-def _wait_for_generators(refs: list[Any], num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
+def _wait_mixed(refs: list[Any], num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
+    """For a list that has something else than refs in it."""
+    for kind in set(map(type, refs)):
+        if kind is not _ObjectRef and kind is not ObjectRefGenerator:
+            raise TypeError(f"wait() takes a list of ObjectRefs, and this one has a {kind.__name__!r} in it")
+    if len(set(refs)) != len(refs):
+        raise ValueError("wait() takes a list of different ObjectRefs, and this one has one twice")
     plain = [ref._stream if isinstance(ref, ObjectRefGenerator) else ref for ref in refs]
     given = {id(one): ref for one, ref in zip(plain, refs, strict=True)}
-    ready, rest = _ffi.wait(plain, num_returns, timeout, True)
+    ready, rest = _ffi.wait_mixed(plain, num_returns, timeout)
     return [given[id(one)] for one in ready], [given[id(one)] for one in rest]
 
 
