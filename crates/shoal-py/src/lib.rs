@@ -2,7 +2,7 @@
 //!
 //! - PY-1 no lock of the runtime is held while Python code runs, and nobody who holds one wants the GIL: so a thread
 //!   may take a lock of the runtime with the GIL.
-//! - PY-2 every wait is without the GIL and looks for signals when it is interrupted.
+//! - PY-2 every wait is without the GIL, but for at most 200 µs (HOLD-2), and looks for signals when it is interrupted.
 //! - PY-3 objects of an older session, and of the parent in a forked child, are inert: their release does nothing,
 //!   their use raises one sentence.
 mod actor;
@@ -11,6 +11,7 @@ mod codec;
 mod current;
 mod errors;
 mod events;
+mod hold;
 mod hooks;
 mod look;
 mod objects;
@@ -40,7 +41,7 @@ mod core_module {
     #[pymodule_export]
     use crate::look::look;
     #[pymodule_export]
-    use crate::objects::{cancel, get, is_of_call, put, wait_mixed};
+    use crate::objects::{cancel, get, is_of_call, is_ready, put, wait_mixed};
     #[pymodule_export]
     use crate::query::{kv_get, kv_put, named_actors, nodes, status, stop_instance};
     #[pymodule_export]

@@ -2,6 +2,7 @@
 use crate::codec::{decode, encode};
 use crate::current::Blocking;
 use crate::errors;
+use crate::hold;
 use crate::hooks::{call, hooks};
 use crate::refs::ObjectRef;
 use crate::session::runtime;
@@ -139,7 +140,7 @@ fn distinct(ids: &[ObjectId]) -> Option<Vec<ObjectId>> {
     (once.len() < ids.len()).then_some(once)
 }
 
-/// Waits without the GIL; a signal is looked at with it. False when the time is over.
+/// Waits, mostly without the GIL; a signal is looked at with it. False when the time is over.
 pub(crate) fn sleep(py: Python<'_>, runtime: &Runtime, waiter: &Arc<Waiter>, timeout: Option<f64>) -> PyResult<bool> {
     if waiter.done() {
         return Ok(true);
@@ -148,7 +149,7 @@ pub(crate) fn sleep(py: Python<'_>, runtime: &Runtime, waiter: &Arc<Waiter>, tim
         timeout.map(|t| Instant::now() + Duration::try_from_secs_f64(t).unwrap_or(Duration::from_secs(1 << 30)));
     let _blocking = (timeout != Some(0.0)).then(Blocking::begin);
     loop {
-        match py.detach(|| runtime.wait(waiter, deadline)) {
+        match hold::wait(py, runtime, waiter, deadline) {
             Waited::Done => return Ok(true),
             Waited::Timeout => return Ok(false),
             Waited::Interrupted => {
@@ -183,6 +184,13 @@ pub(crate) fn wait_mixed<'py>(
         list.append(item?)?;
     }
     (ready, rest).into_pyobject(py)
+}
+
+/// Whether the value, or its error, is known here.
+#[pyfunction]
+pub(crate) fn is_ready(py: Python<'_>, r#ref: &Bound<'_, ObjectRef>) -> PyResult<bool> {
+    let id = r#ref.get().id(py)?;
+    Ok(r#ref.get().sight.is_ready() || runtime(py)?.are_ready(&[id])[0])
 }
 
 /// Whether an actor's method, called by this process and not over, makes this object.

@@ -9,6 +9,7 @@ use crate::dead::Place;
 use crate::lanes::{Peer, Waiting, fits};
 use crate::look::{Clock, Ran, RanRing, Running};
 use crate::runtime::Runtime;
+use crate::spin::{Gaps, elsewhere, spin_while};
 use parking_lot::{Mutex, MutexGuard};
 use rustc_hash::FxHashMap;
 use shoal_owner::Event;
@@ -104,6 +105,8 @@ pub(crate) struct Executor {
     table: Mutex<Table>,
     waiter: Mutex<Option<Arc<Waiter>>>,
     hint: Mutex<Option<LaneStatus>>,
+    caller: Mutex<Option<LaneStatus>>,
+    gaps: Gaps,
     idle: AtomicBool,
     lingering: AtomicBool,
     pub(crate) cancels: Cancels,
@@ -111,8 +114,22 @@ pub(crate) struct Executor {
 }
 
 impl Executor {
-    pub(crate) fn is_waiter(&self, waiter: &Arc<Waiter>) -> bool {
-        self.waiter.lock().as_ref().is_some_and(|w| Arc::ptr_eq(w, waiter))
+    pub(crate) fn is_waiter(&self, waiter: &Waiter) -> bool {
+        self.waiter.lock().as_ref().is_some_and(|w| std::ptr::eq(&**w, waiter))
+    }
+
+    /// The executor's thread has nothing to do: it spins for its last caller (SPIN-3). While it does, it is said to be
+    /// busy: what comes is taken at once.
+    pub(crate) fn spin(&self, here: impl Fn() -> bool) {
+        let Some(caller) = self.caller.lock().clone().filter(|_| self.gaps.are_short()) else { return };
+        if !elsewhere(caller.caller_cpu()) {
+            return;
+        }
+        caller.set_worker_busy(true);
+        if !spin_while(|| !here()) {
+            caller.set_worker_busy(false);
+            self.gaps.in_vain();
+        }
     }
 
     pub(crate) fn spin_hint(&self) -> Option<LaneStatus> {
@@ -346,7 +363,9 @@ impl Runtime {
                 return work;
             }
             self.executor.idle.store(true, SeqCst);
+            let begin = Instant::now();
             let end = self.wait(&waiter, None);
+            self.executor.gaps.note(begin.elapsed());
             self.executor.idle.store(false, SeqCst);
             if end == crate::Waited::Interrupted {
                 return Work::Interrupted;
@@ -369,7 +388,9 @@ impl Runtime {
                 return Some(work);
             }
             let (lane, caller) = table.take(self, bytes)?;
+            let status = table.lanes.get(&lane).map(|served| served.lane.status());
             drop(table);
+            *self.executor.caller.lock() = status;
             match self.classify(bytes, lane, caller) {
                 Ok(work) => return Some(work),
                 // Its caller is gone, and what it had put into the arena with it.

@@ -104,7 +104,9 @@ impl Runtime {
             let sent = end.push(Some(task), &frame);
             self.outstanding.fetch_add(1, SeqCst);
             end.peer.ring();
-            self.executor.set_spin_hint(end.lane.status());
+            let status = end.lane.status();
+            status.set_caller_cpu(rustix::thread::sched_getcpu() as u32);
+            self.executor.set_spin_hint(status);
             if sent == Pushed::Waits {
                 self.flush_lane(state, lane);
             }

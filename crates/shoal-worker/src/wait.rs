@@ -1,5 +1,6 @@
 //! Waiting, by threads (`shoal-wait` says who of them sleeps on the bell) and by number.
 use crate::runtime::{Notices, Runtime};
+use crate::spin::{elsewhere, spin_while};
 use crate::state::{State, Watcher};
 use shoal_owner::Event;
 use shoal_types::{ErrorValue, ObjectId, TaskId, Value};
@@ -10,8 +11,6 @@ use std::time::{Duration, Instant};
 
 /// The bounded second look after a signal that came between check and sleep (DESIGN §3).
 const SECOND_LOOK: Duration = Duration::from_secs(1);
-/// How long a waiter spins for a peer that works on another CPU (DESIGN §4.8).
-const SPIN: Duration = Duration::from_micros(50);
 
 impl Runtime {
     /// Says that somebody waits for these, and returns a waiter for `needed` of them.
@@ -109,6 +108,12 @@ impl Runtime {
         }
     }
 
+    /// Whether there is something to tell.
+    pub fn has_notices(&self) -> bool {
+        let notices = self.notices.lock();
+        !notices.is_empty() || !notices.waiting.is_empty()
+    }
+
     /// Takes what is there, once there is something or `due` has come.
     fn await_notices(&self, due: Option<u64>) -> Notices {
         let due = due.map(|due| self.start + Duration::from_micros(due));
@@ -155,18 +160,12 @@ impl Host for Runtime {
         self.poll_lanes();
     }
 
-    /// Spins while the executor that was called last works on another CPU.
     fn spin(&self, waiter: &Waiter) {
-        let Some(status) = self.executor.spin_hint() else { return };
-        let other = |cpu: Option<u32>| cpu.is_some_and(|cpu| cpu as usize != rustix::thread::sched_getcpu());
-        let end = Instant::now() + SPIN;
-        while status.worker_busy() && other(status.worker_cpu()) && !self.bell.pending() && !waiter.done() {
-            if Instant::now() > end {
-                return;
-            }
-            for _ in 0..32 {
-                std::hint::spin_loop();
-            }
+        let here = || self.bell.pending() || waiter.done();
+        if self.executor.is_waiter(waiter) {
+            self.executor.spin(here);
+        } else if let Some(status) = self.executor.spin_hint() {
+            spin_while(|| status.worker_busy() && elsewhere(status.worker_cpu()) && !here());
         }
     }
 

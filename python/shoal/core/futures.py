@@ -45,14 +45,9 @@ class _Promised:
             self.future.set_result(value)
 
 
-def is_ready(ref: Any) -> bool:
-    """Whether the value, or its error, is there."""
-    return bool(_ffi.wait([ref], 1, 0.0)[0])
-
-
 def await_ref(ref: Any) -> Generator[Any, Any, Any]:
     """Awaits a ref on the running event loop; a ready one at once."""
-    if not is_ready(ref):
+    if not _ffi.is_ready(ref):
         token = _Awaited(ref, asyncio.get_running_loop())
         NOTIFIER.watch(token)
         yield from token.future
@@ -69,7 +64,7 @@ async def when(what: Any) -> None:
 def future_of(ref: Any) -> "Future[Any]":
     """A concurrent future for the value of a ref; a ready one is resolved at once."""
     token = _Promised(ref)
-    if is_ready(ref):
+    if _ffi.is_ready(ref):
         token.settle()
     else:
         NOTIFIER.watch(token)

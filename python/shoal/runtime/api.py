@@ -163,21 +163,27 @@ def wait(
         return [], []
     _check_count(num_returns, len(refs))
     if not LIVE.epoch:
+        # A wrong call starts no session.
+        _check_different(refs)
         ensure()
     return _ffi.wait(refs, num_returns, timeout) or _wait_mixed(refs, num_returns, timeout)
 
 
 def _wait_mixed(refs: list[Any], num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
     """For a list that has something else than refs in it."""
+    _check_different(refs)
+    plain = [ref._stream if isinstance(ref, ObjectRefGenerator) else ref for ref in refs]
+    given = {id(one): ref for one, ref in zip(plain, refs, strict=True)}
+    ready, rest = _ffi.wait_mixed(plain, num_returns, timeout)
+    return [given[id(one)] for one in ready], [given[id(one)] for one in rest]
+
+
+def _check_different(refs: list[Any]) -> None:
     for kind in set(map(type, refs)):
         if kind is not _ObjectRef and kind is not ObjectRefGenerator:
             raise TypeError(f"wait() takes a list of ObjectRefs, and this one has a {kind.__name__!r} in it")
     if len(set(refs)) != len(refs):
         raise ValueError("wait() takes a list of different ObjectRefs, and this one has one twice")
-    plain = [ref._stream if isinstance(ref, ObjectRefGenerator) else ref for ref in refs]
-    given = {id(one): ref for one, ref in zip(plain, refs, strict=True)}
-    ready, rest = _ffi.wait_mixed(plain, num_returns, timeout)
-    return [given[id(one)] for one in ready], [given[id(one)] for one in rest]
 
 
 def _check_count(num_returns: Any, given: int) -> None:
