@@ -1,8 +1,7 @@
-"""What was measured, as a table and as JSON."""
+"""What was measured, as data, as the lines of a table, and as text for a terminal."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +9,10 @@ from types import ModuleType
 from typing import Any
 
 import floors
-from goals import Row, Verdict, figure, judge, spread
+from goals import Row, figure, judge, spread
 from meter import Numbers, cores
+
+Data = dict[str, Any]
 
 
 @dataclass
@@ -34,19 +35,49 @@ class Results:
         else:
             self.numbers.setdefault((case, system), []).append(answer["numbers"] | self.floors[-1])
 
-    def values(self, case: str, key: str, system: str) -> list[float]:
-        return [numbers[key] for numbers in self.numbers.get((case, system), []) if key in numbers]
+    def data(self, about: Data, systems: Sequence[str]) -> Data:
+        """Everything, as JSON can have it; numbers are in the units of their rows."""
+        cases = {
+            name: {key: self._row(name, key, row, systems) for key, row in case.ROWS.items()}
+            for name, case in self.cases.items()
+        }
+        measured = {name: [numbers[name] for numbers in self.floors] for name in (self.floors or [{}])[0]}
+        scaled = {
+            name: (values, "/s", 1.0) if name[0] == "P" else (values, "GB/s", 1e-9) for name, values in measured.items()
+        }
+        errors: dict[str, dict[str, str]] = {}
+        for (case, system), error in self.errors.items():
+            errors.setdefault(case, {})[system] = error
+        return {
+            "about": about,
+            "systems": list(systems),
+            "floors": {
+                name: _summary(values, scale) | {"unit": unit} for name, (values, unit, scale) in scaled.items()
+            },
+            "cases": cases,
+            "errors": errors,
+        }
 
-    def rows(self) -> Iterator[tuple[str, str, Row]]:
-        for name, case in self.cases.items():
-            for key, row in case.ROWS.items():
-                yield name, key, row
-
-    def verdicts(self, case: str, key: str, row: Row, bars: str) -> list[Verdict]:
-        """How shoal's numbers stand beside the row's bars, `must` or `aim`."""
+    def _row(self, case: str, key: str, row: Row, systems: Sequence[str]) -> Data:
+        found: Data = {"title": row.title, "unit": row.unit, "systems": {}}
+        for system in systems:
+            rounds = self.numbers.get((case, system), [])
+            if values := [numbers[key] for numbers in rounds if key in numbers]:
+                found["systems"][system] = _summary(values, row.scale)
         rounds = self.numbers.get((case, "shoal"), [])
-        found = [judge(bar, row, key, rounds, cores()) for bar in getattr(row, bars)]
-        return [verdict for verdict in found if verdict]
+        for bars in ("must", "aim"):
+            verdicts = [judge(bar, row, key, rounds, cores()) for bar in getattr(row, bars)]
+            found[bars] = [
+                {"bar": v.bar.text(row.unit), "of": v.bar.of, "measured": v.measured, "reached": v.reached}
+                for v in verdicts
+                if v
+            ]
+        return found
+
+
+def _summary(values: Sequence[float], scale: float) -> Data:
+    low, middle, high = (value * scale for value in spread(values))
+    return {"median": middle, "low": low, "high": high, "values": [value * scale for value in values]}
 
 
 def processor() -> str:
@@ -56,72 +87,52 @@ def processor() -> str:
     return "unknown processor"
 
 
-def _measured(verdict: Verdict) -> str:
-    """A share next to what it is a share of; a plain limit has its number in the table already."""
-    of = verdict.bar.of
-    if not of:
-        return ""
-    return f"{figure(verdict.measured)} of " + ("busy cores" if of.startswith("cores/") else of)
+def rows(data: Data) -> Iterator[tuple[str, str, Data]]:
+    for case, found in data["cases"].items():
+        for key, row in found.items():
+            yield case, key, row
 
 
-def _judged(verdicts: Sequence[Verdict], unit: str) -> str:
-    marked = [("" if verdict.reached else "missed: ") + verdict.bar.text(unit) for verdict in verdicts]
-    return "; ".join(marked)
+def _beside(row: Data) -> str:
+    """Shares, next to what they are shares of; a plain limit has its number in the table already."""
+    shares = [(v["measured"], v["of"]) for v in row["must"] if v["of"]]
+    return "; ".join(f"{figure(share)} of {'busy cores' if of.startswith('cores/') else of}" for share, of in shares)
 
 
-def _figures(results: Results, case: str, key: str, row: Row, system: str) -> tuple[str, str]:
-    """Median and quartiles."""
-    values = results.values(case, key, system)
-    if not values:
-        error = results.errors.get((case, system), "")
-        return error.splitlines()[0] if error.startswith("over") else "failed" if error else "", ""
-    low, middle, high = (value * row.scale for value in spread(values))
-    return f"{figure(middle)} {row.unit}".rstrip(), f"{figure(low)}–{figure(high)}" if len(values) > 1 else ""
+def _judged(verdicts: Sequence[Data]) -> str:
+    return "; ".join(("" if verdict["reached"] else "missed: ") + verdict["bar"] for verdict in verdicts)
 
 
-def lines(results: Results, shown: Sequence[str]) -> list[list[str]]:
-    """The table, with its head."""
-    peers = [system for system in shown if system != "shoal"]
+def _median(data: Data, case: str, row: Data, system: str) -> str:
+    if found := row["systems"].get(system):
+        return f"{figure(found['median'])} {row['unit']}".rstrip()
+    error = data["errors"].get(case, {}).get(system, "")
+    return error.splitlines()[0] if error.startswith("over") else "failed" if error else ""
+
+
+def _quartiles(found: Data | None) -> str:
+    return f"{figure(found['low'])}–{figure(found['high'])}" if found and len(found["values"]) > 1 else ""
+
+
+def lines(data: Data) -> list[list[str]]:
+    """The table, with its head: floors, then a line a row."""
+    peers = [system for system in data["systems"] if system != "shoal"]
     table = [["case", "shoal", "quartiles", "beside", "must", "aim", *peers]]
-    for name in results.floors[0] if results.floors else ():
-        unit, scale = ("/s", 1.0) if name[0] == "P" else ("GB/s", 1e-9)
-        low, middle, high = (value * scale for value in spread([numbers[name] for numbers in results.floors]))
-        table.append([f"floor {name}", f"{figure(middle)} {unit}", f"{figure(low)}–{figure(high)}"])
-        table[-1] += [""] * (len(table[0]) - 3)
-    for case, key, row in results.rows():
-        must = results.verdicts(case, key, row, "must")
-        aim = results.verdicts(case, key, row, "aim")
-        beside = "; ".join(filter(None, map(_measured, must)))
-        own = _figures(results, case, key, row, "shoal")
-        others = [_figures(results, case, key, row, peer)[0] for peer in peers]
-        table.append([row.title, *own, beside, _judged(must, row.unit), _judged(aim, row.unit), *others])
+    for name, floor in data["floors"].items():
+        table.append([f"floor {name}", f"{figure(floor['median'])} {floor['unit']}", _quartiles(floor)])
+        table[-1] += [""] * (len(table[0]) - len(table[-1]))
+    for case, _, row in rows(data):
+        own = [_median(data, case, row, "shoal"), _quartiles(row["systems"].get("shoal"))]
+        others = [_median(data, case, row, peer) for peer in peers]
+        table.append([row["title"], *own, _beside(row), _judged(row["must"]), _judged(row["aim"]), *others])
     return table
 
 
-def table(results: Results, shown: Sequence[str]) -> str:
+def text(data: Data) -> str:
     """The table for a terminal, then what failed and why."""
-    cells = lines(results, shown)
+    cells = lines(data)
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    text = ["  ".join(part.ljust(width) for part, width in zip(line, widths, strict=True)).rstrip() for line in cells]
-    text += [f"\n{case} on {system}: {error}" for (case, system), error in results.errors.items()]
-    return "\n".join(text)
-
-
-def as_json(about: dict[str, Any], results: Results) -> str:
-    cases: dict[str, Any] = {}
-    for case, key, row in results.rows():
-        found: dict[str, Any] = {"title": row.title.strip(), "unit": row.unit, "systems": {}}
-        for name, system in results.numbers:
-            if name == case and (values := results.values(case, key, system)):
-                low, middle, high = (value * row.scale for value in spread(values))
-                scaled = [value * row.scale for value in values]
-                found["systems"][system] = {"median": middle, "low": low, "high": high, "values": scaled}
-        for bars in ("must", "aim"):
-            found[bars] = [
-                {"bar": verdict.bar.text(row.unit), "measured": verdict.measured, "reached": verdict.reached}
-                for verdict in results.verdicts(case, key, row, bars)
-            ]
-        cases.setdefault(case, {})[key] = found
-    errors = {f"{case} on {system}": error for (case, system), error in results.errors.items()}
-    whole = {"about": about, "floors": results.floors, "cases": cases, "errors": errors}
-    return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+    told = ["  ".join(part.ljust(width) for part, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+    for case, errors in data["errors"].items():
+        told += [f"\n{case} on {system}: {error}" for system, error in errors.items()]
+    return "\n".join(told)

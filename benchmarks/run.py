@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import importlib
+import json
 import os
 import platform
 import shlex
@@ -17,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 import floors
+import page
 import report
 import systems
 from session import Limits, Session
@@ -95,6 +97,9 @@ def parse() -> argparse.Namespace:
         "--under", type=shlex.split, default=[], help="a command that starts each measuring process, such as a lock"
     )
     parser.add_argument("--json", type=Path, default=Path("target/bench.json"), help="default: %(default)s")
+    parser.add_argument(
+        "--page", action="store_true", help="write the table and the chart into docs/performance.md, too"
+    )
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.tiny else QUICK_ROUNDS if options.quick else ROUNDS)
     options.systems = options.systems or (["shoal"] if options.quick or options.tiny else list(systems.NAMES))
@@ -121,11 +126,14 @@ def main() -> None:
         "rounds": options.rounds,
         "seconds": round(time.perf_counter() - begin),
     }
+    data = results.data(about, options.systems)
     print("\n" + ", ".join(f"{name} {value}" for name, value in about.items()) + "\n")
-    print(report.table(results, options.systems))
+    print(report.text(data))
     options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(report.as_json(about, results))
+    options.json.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
     print(f"\nwritten to {options.json}")
+    if options.page:
+        page.write(data)
 
 
 if __name__ == "__main__":

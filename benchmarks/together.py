@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from goals import Row, at_least, rate
 from meter import Numbers
@@ -26,7 +27,7 @@ def numbers(measure: Callable[[int, str], float]) -> Numbers:
     return {f"{word} {kind}": measure(count, kind) for kind in KINDS for word, count in (("one", 1), ("four", 4))}
 
 
-def call_for(seconds: float, kind: str, submit: Callable[[], object], get: Callable[[object], object]) -> float:
+def call_for(seconds: float, kind: str, submit: Callable[[], Any], get: Callable[[Any], object]) -> float:
     """Calls a second of one caller; the first calls warm up."""
     for _ in range(2):
         get(submit())

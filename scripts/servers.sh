@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
-# Installs the servers that tests of stores run against, where they are missing and this is root on Debian. No service is
-# started: tests start their own, in folders of their own. Without them, and without root, those tests are skipped.
+# Installs the servers that tests of stores run against, and the tools that count instructions and system calls, where
+# they are missing and this is root on Debian. No service is started: tests start their own, in folders of their own.
+# Without them, and without root, those tests are skipped.
 source "$(dirname "$0")/lib.sh"
 
 missing=()
 command -v redis-server >/dev/null || missing+=(redis-server)
 [ -n "$(find /usr/lib/postgresql/*/bin -name initdb -print -quit 2>/dev/null)" ] || command -v initdb >/dev/null ||
     missing+=(postgresql)
+for tool in strace valgrind; do
+    command -v "$tool" >/dev/null || missing+=("$tool")
+done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from goals import at_least, rate
 from meter import Meter, Numbers
+from together import call_for
 from work import Counter, nothing
 
 ROWS = {
@@ -36,29 +38,24 @@ def busy() -> Iterator[None]:
         thread.join()
 
 
-def calls(meter: Meter, function: Callable[[], object]) -> float:
-    for _ in range(10):
-        function()
+def calls(meter: Meter, submit: Callable[[], Any], get: Callable[[Any], object]) -> float:
     with busy():
-        return meter.rate(function).calls
+        return call_for(meter.seconds, "synchronous", submit, get)
 
 
 def on_api(meter: Meter) -> Numbers:
     api = meter.api
     task, counter = api.remote(nothing), api.remote(Counter).remote()
-    return {
-        "tasks": calls(meter, lambda: api.get(task.remote())),
-        "calls": calls(meter, lambda: api.get(counter.next.remote())),
-    }
+    return {"tasks": calls(meter, task.remote, api.get), "calls": calls(meter, counter.next.remote, api.get)}
 
 
 def on_multiprocessing(meter: Meter) -> Numbers:
-    return {"tasks": calls(meter, lambda: meter.pool.apply(nothing))}
+    return {"tasks": calls(meter, lambda: meter.pool.apply_async(nothing), lambda result: result.get())}
 
 
 def on_futures(meter: Meter) -> Numbers:
-    return {"tasks": calls(meter, lambda: meter.pool.submit(nothing).result())}
+    return {"tasks": calls(meter, lambda: meter.pool.submit(nothing), lambda future: future.result())}
 
 
 def on_dask(meter: Meter) -> Numbers:
-    return {"tasks": calls(meter, lambda: meter.client.submit(nothing, pure=False).result())}
+    return {"tasks": calls(meter, lambda: meter.client.submit(nothing, pure=False), lambda future: future.result())}

@@ -145,30 +145,6 @@ os._exit(0)
     assert os.listdir(session) == ["logs"]
 
 
-def test_an_idle_instance_does_not_wake_up(shoal_run: Runner) -> None:
-    run = shoal_run(
-        HEAD
-        + """
-shoal.get([pid.remote() for _ in range(4)])
-
-def wakes():
-    count = 0
-    for number in [status_pid, *zygotes]:
-        with open(f"/proc/{number}/status") as file:
-            count += sum(int(line.split()[1]) for line in file if "ctxt_switches" in line)
-    return count
-
-status_pid, zygotes = status()["pid"], pids("zygote")
-time.sleep(15)
-before = wakes()
-time.sleep(10)
-print(wakes() - before)
-""",
-        timeout=90,
-    )
-    assert run.stdout.strip() == "0"
-
-
 def test_a_daemon_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     config = {"num_cpus": 1, "object_store_memory": 1, "memory": 0, "owned_by_first_client": True}
     root = Path(launch.root_folder())
