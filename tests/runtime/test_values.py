@@ -416,3 +416,35 @@ def test_threads_locks_files_generators_and_frames_do_not_travel(tmp_path):
         for value in (threading.Lock(), file, (x for x in [1]), threading.current_thread(), sys._getframe()):
             with pytest.raises(TypeError, match="can't be serialized"):
                 shoal.put([value])
+
+
+class Colour(enum.IntEnum):
+    RED = 1
+
+
+class Words(list):
+    pass
+
+
+def test_small_containers_keep_types_identity_and_references():
+    ref, me = shoal.put("inside"), []
+    me.append(me)
+    shared = [1]
+    values = [
+        (1, "two", 3.0, None, True, b"six"),
+        {"a": [1, (2, {"b": []})]},
+        [Colour.RED, Words([1]), collections.OrderedDict(a=1)],
+        [[[[[[1]]]]]],
+        list(range(1000)),
+        [2**70, -1, "\ud800"],
+    ]
+    for value in values:
+        out = shoal.get(shoal.put(value))
+        assert out == value and repr(out) == repr(value)
+    twice = shoal.get(shoal.put([shared, shared]))
+    assert twice[0] is twice[1]
+    out = shoal.get(shoal.put(me))
+    assert out[0] is out
+    held = shoal.put((ref,))
+    del ref
+    assert shoal.get(shoal.get(held)[0]) == "inside"

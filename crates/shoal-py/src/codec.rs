@@ -6,7 +6,7 @@ use crate::hooks::{call, hooks};
 use crate::refs::collect;
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyByteArray, PyBytes, PyFloat, PyInt, PyList, PyString};
+use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use shoal_proto::flat;
 use shoal_types::{ObjectId, RefWire, Value, WorkerId};
 use shoal_worker::{Full, Runtime, ValueBytes};
@@ -25,6 +25,8 @@ pub(crate) enum Encoded<'py> {
 }
 
 const LONG: usize = 64;
+const PLAIN_ITEMS: u32 = 32;
+const PLAIN_DEPTH: u32 = 3;
 
 /// Encodes any object; `where_` names the call for the error of what can't be.
 pub(crate) fn encode<'py>(object: &Bound<'py, PyAny>, where_: &str) -> PyResult<Encoded<'py>> {
@@ -33,6 +35,10 @@ pub(crate) fn encode<'py>(object: &Bound<'py, PyAny>, where_: &str) -> PyResult<
     }
     let py = object.py();
     let hooks = hooks(py)?;
+    if is_plain(object, &mut { PLAIN_ITEMS }, PLAIN_DEPTH) {
+        let pickle = call(py, &hooks.dumps, (object, 5))?.cast_into::<PyBytes>()?;
+        return Ok(Encoded::Pickled(pickle, Vec::new(), Vec::new()));
+    }
     let pickled = collect(|| {
         let pair = call(py, &hooks.serialize, (object,))?;
         pair.extract::<(Bound<'py, PyBytes>, Vec<Bound<'py, PyAny>>)>()
@@ -46,6 +52,36 @@ pub(crate) fn encode<'py>(object: &Bound<'py, PyAny>, where_: &str) -> PyResult<
     };
     let buffers = buffers.iter().map(raw_buffer).collect::<PyResult<Vec<_>>>()?;
     Ok(Encoded::Pickled(pickle, buffers, refs))
+}
+
+/// Whether C's pickler alone can pickle a container: few items, all of them exact builtins, so that no reducer, no ref and
+/// no buffer can be in it. Making our own pickler costs more than such a value.
+fn is_plain(object: &Bound<'_, PyAny>, left: &mut u32, depth: u32) -> bool {
+    let Some(rest) = left.checked_sub(1) else { return false };
+    *left = rest;
+    if is_builtin(object) {
+        return true;
+    }
+    let Some(depth) = depth.checked_sub(1) else { return false };
+    let mut plain = |item: Bound<'_, PyAny>| is_plain(&item, left, depth);
+    if let Ok(tuple) = object.cast_exact::<PyTuple>() {
+        tuple.iter().all(plain)
+    } else if let Ok(list) = object.cast_exact::<PyList>() {
+        list.iter().all(plain)
+    } else if let Ok(dict) = object.cast_exact::<PyDict>() {
+        dict.iter().all(|(key, value)| plain(key) && plain(value))
+    } else {
+        false
+    }
+}
+
+fn is_builtin(object: &Bound<'_, PyAny>) -> bool {
+    object.is_none()
+        || object.is_exact_instance_of::<PyString>()
+        || object.is_exact_instance_of::<PyInt>()
+        || object.is_exact_instance_of::<PyFloat>()
+        || object.is_exact_instance_of::<PyBool>()
+        || object.is_exact_instance_of::<PyBytes>()
 }
 
 fn raw_buffer(buffer: &Bound<'_, PyAny>) -> PyResult<PyBuffer<u8>> {
@@ -250,15 +286,16 @@ fn decode_builtin<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyA
 
 fn unpickle<'py>(py: Python<'py>, value: ValueBytes, parts: &flat::Pickled, copy: bool) -> PyResult<Bound<'py, PyAny>> {
     let pickle = PyBytes::new(py, &value.as_slice()[parts.pickle.clone()]);
+    if parts.buffers.is_empty() {
+        return call(py, &hooks(py)?.loads, (pickle,));
+    }
     let buffers = PyList::empty(py);
-    if !parts.buffers.is_empty() {
-        let value = Arc::new(value);
-        for range in &parts.buffers {
-            if copy {
-                buffers.append(PyByteArray::new(py, &value.as_slice()[range.clone()]))?;
-            } else {
-                buffers.append(Bound::new(py, BufferView::new(Arc::clone(&value), range))?)?;
-            }
+    let value = Arc::new(value);
+    for range in &parts.buffers {
+        if copy {
+            buffers.append(PyByteArray::new(py, &value.as_slice()[range.clone()]))?;
+        } else {
+            buffers.append(Bound::new(py, BufferView::new(Arc::clone(&value), range))?)?;
         }
     }
     call(py, &hooks(py)?.deserialize, (pickle, buffers))

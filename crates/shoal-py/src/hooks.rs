@@ -21,6 +21,9 @@ pub(crate) struct Hooks {
     pub(crate) exporting: Py<PyAny>,
     pub(crate) make_generator: Py<PyAny>,
     pub(crate) make_dynamic: Py<PyAny>,
+    /// `pickle.dumps` and `pickle.loads` themselves, for what needs no more.
+    pub(crate) dumps: Py<PyAny>,
+    pub(crate) loads: Py<PyAny>,
 }
 
 static HOOKS: PyOnceLock<Hooks> = PyOnceLock::new();
@@ -29,6 +32,7 @@ static HOOKS: PyOnceLock<Hooks> = PyOnceLock::new();
 #[pyfunction]
 pub(crate) fn set_hooks(hooks: &Bound<'_, PyAny>) -> PyResult<()> {
     let get = |name: &str| hooks.getattr(name).map(Bound::unbind);
+    let pickle = |name: &str| hooks.py().import("pickle")?.getattr(name).map(Bound::unbind);
     let bound = Hooks {
         serialize: get("serialize")?,
         deserialize: get("deserialize")?,
@@ -47,6 +51,8 @@ pub(crate) fn set_hooks(hooks: &Bound<'_, PyAny>) -> PyResult<()> {
         exporting: get("exporting")?,
         make_generator: get("make_generator")?,
         make_dynamic: get("make_dynamic")?,
+        dumps: pickle("dumps")?,
+        loads: pickle("loads")?,
     };
     let _ = HOOKS.set(hooks.py(), bound);
     Ok(())

@@ -3,6 +3,7 @@ use crate::errors;
 use crate::hooks::{call, hooks};
 use crate::session::{epoch, runtime, runtime_of, try_runtime};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyTuple, PyType};
 use shoal_types::{ObjectId, RefWire};
 use shoal_worker::Sight;
@@ -144,8 +145,10 @@ impl ObjectRef {
         let this = slf.get();
         this.id(py)?;
         meet(py, this.wire)?;
-        let make = py.import("shoal._core")?.getattr("ref_from_bytes")?;
-        (make, (PyBytes::new(py, &this.wire.to_bytes()),)).into_pyobject(py)
+        static MAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let make =
+            MAKE.get_or_try_init(py, || py.import("shoal._core")?.getattr("ref_from_bytes").map(Bound::unbind))?;
+        (make.bind(py), (PyBytes::new(py, &this.wire.to_bytes()),)).into_pyobject(py)
     }
 
     fn __copy__(&self, py: Python<'_>) -> PyResult<Self> {

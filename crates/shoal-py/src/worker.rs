@@ -21,6 +21,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Instant;
 
+const MOST_IN_A_ROW: u32 = 64;
+
 /// What has to be known of a call to answer it.
 #[derive(Clone)]
 pub(crate) struct Ticket {
@@ -59,6 +61,8 @@ struct Worker {
     actor: Option<Actor>,
     title: Arc<str>,
     calls_left: HashMap<FunctionId, u32>,
+    /// Calls since the GIL was let go of.
+    in_a_row: u32,
     exit: Option<i32>,
     /// It ends by `sys.exit` in a task: what it owned goes with it.
     crashed: bool,
@@ -86,6 +90,7 @@ pub(crate) fn run_worker(py: Python<'_>) -> PyResult<i32> {
         actor: None,
         title: "".into(),
         calls_left: HashMap::new(),
+        in_a_row: 0,
         exit: None,
         crashed: false,
     };
@@ -95,14 +100,14 @@ pub(crate) fn run_worker(py: Python<'_>) -> PyResult<i32> {
 impl Worker {
     fn run(&mut self, py: Python<'_>) -> PyResult<i32> {
         loop {
-            let runtime = Arc::clone(&self.runtime);
             if let Some(code) = self.exit {
+                let runtime = Arc::clone(&self.runtime);
                 if !self.crashed {
                     py.detach(move || runtime.linger());
                 }
                 return Ok(code);
             }
-            match py.detach(move || runtime.next_work()) {
+            match self.next_work(py) {
                 Work::Function(id, pickled) => {
                     self.blobs.entry(id).or_insert(pickled);
                 }
@@ -116,6 +121,20 @@ impl Worker {
                 })?,
             }
         }
+    }
+
+    /// Work that lies at hand is taken with the GIL: letting go of it between two calls costs a switch interval where
+    /// another thread computes. Now and then it is let go of, for calls that never pass through Python's own loop.
+    fn next_work(&mut self, py: Python<'_>) -> Work {
+        self.in_a_row += 1;
+        if self.in_a_row < MOST_IN_A_ROW
+            && let Some(work) = self.runtime.work_now()
+        {
+            return work;
+        }
+        self.in_a_row = 0;
+        let runtime = Arc::clone(&self.runtime);
+        py.detach(move || runtime.next_work())
     }
 
     fn call(&mut self, py: Python<'_>, frame: &CallFrame) -> PyResult<()> {

@@ -373,6 +373,11 @@ impl Runtime {
         }
     }
 
+    /// What lies at hand for the executor's thread; nothing is waited for.
+    pub fn work_now(&self) -> Option<Work> {
+        self.work_at_hand(&mut Vec::new())
+    }
+
     fn executor_waiter(&self) -> Arc<Waiter> {
         Arc::clone(self.executor.waiter.lock().get_or_insert_with(|| Arc::new(Waiter::new(1))))
     }

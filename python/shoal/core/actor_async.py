@@ -11,6 +11,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from types import CoroutineType
 from typing import Any
 
 from shoal.core import _ffi
@@ -68,7 +69,7 @@ class AsyncExecutor:
     def __init__(self, meta: ActorMeta) -> None:
         self._groups = {"": _Group(meta.max_concurrency)}
         self._groups |= {name: _Group(limit) for name, limit in meta.groups.items()}
-        self._arrived: deque[tuple[str, Any, Any, tuple[Any, ...], dict[str, Any]]] = deque()
+        self._arrived: deque[tuple[str, tuple[Any, Any, tuple[Any, ...], dict[str, Any]]]] = deque()
         self._tasks: dict[bytes, asyncio.Task[None]] = {}
         self._woken = False
         self._last: Any = None
@@ -123,7 +124,7 @@ class AsyncExecutor:
         self, call: Any, group: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
         """Hands a call to the loop; one wake-up serves all that arrive before it."""
-        self._arrived.append((group, call, function, args, kwargs))
+        self._arrived.append((group, (call, function, args, kwargs)))
         if not self._woken:
             self._woken = True
             self._loop.call_soon_threadsafe(self._accept)
@@ -132,32 +133,54 @@ class AsyncExecutor:
         # First: what arrives from here on wakes the loop again.
         self._woken = False
         while self._arrived:
-            name, *work = self._arrived.popleft()
+            name, work = self._arrived.popleft()
             if work[0].cancelled:
                 # The cancel may have come before the call was here.
                 work[0].failed(cancelled())
                 continue
-            group = self._groups.get(name, self._groups[""])
-            group.queue.append((work[0], work[1], work[2], work[3]))
-            self._fill(group)
+            group = self._groups.get(name) or self._groups[""]
+            if group.running < group.limit and not group.queue:
+                self._begin(group, *work)
+            else:
+                group.queue.append(work)
 
     def _fill(self, group: _Group) -> None:
         while group.queue and group.running < group.limit:
-            call, function, args, kwargs = group.queue.popleft()
-            group.running += 1
-            self._last = call
-            context = contextvars.Context()
-            context.run(CURRENT_CALL.set, call)
-            coroutine = self._run(group, call, function, args, kwargs)
-            task = asyncio.Task(coroutine, loop=self._loop, context=context, name=call.name, **_EAGER)
-            if not task.done():
-                self._tasks[call.task_id] = task
+            self._begin(group, *group.queue.popleft())
 
-    async def _run(
+    def _begin(
         self, group: _Group, call: Any, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
+        group.running += 1
+        self._last = call
+        context = contextvars.Context()
+        context.run(CURRENT_CALL.set, call)
+        key = call.task_id
+        coroutine = self._run(group, key, call, function, args, kwargs)
+        task = asyncio.Task(coroutine, loop=self._loop, context=context, name=call.name, **_EAGER)
+        if not task.done():
+            self._tasks[key] = task
+
+    async def _run(
+        self,
+        group: _Group,
+        key: bytes,
+        call: Any,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
         try:
-            value = await _Entered(call, _body(call, function, args, kwargs))
+            call.enter()
+            try:
+                value = function(*args, **kwargs)
+            finally:
+                call.leave()
+            if type(value) is CoroutineType and not call.streaming:
+                # The common case without a coroutine in between.
+                value = await _Entered(call, value)
+            elif call.streaming or isinstance(value, Awaitable):
+                value = await _Entered(call, _rest(call, value))
         except asyncio.CancelledError:
             call.failed(cancelled())
         except BaseException as error:
@@ -165,7 +188,7 @@ class AsyncExecutor:
         else:
             call.done(value)
         finally:
-            self._tasks.pop(call.task_id, None)
+            self._tasks.pop(key, None)
             group.running -= 1
             if group.queue:
                 # Not here: eager tasks that end at once would nest.
@@ -190,8 +213,7 @@ class AsyncExecutor:
                     return
 
 
-async def _body(call: Any, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    value = function(*args, **kwargs)
+async def _rest(call: Any, value: Any) -> Any:
     if isinstance(value, Awaitable):
         value = await value
     return await _send_items(call, value) if call.streaming else value
