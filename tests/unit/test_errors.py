@@ -145,6 +145,7 @@ SIMPLE = {
     "System": "RaySystemError",
     "EndOfStream": "ObjectRefStreamEndOfStreamError",
     "ReplayInconsistent": "StreamingGeneratorReplayInconsistentError",
+    "OutOfMemory": "OutOfMemoryError",
     "GetTimeout": "GetTimeoutError",
     "NotConnected": "RaySystemError",
 }

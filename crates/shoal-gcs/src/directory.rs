@@ -95,6 +95,16 @@ impl Gcs {
         self.workers.get(&worker).copied()
     }
 
+    /// Who made an actor.
+    pub fn creator(&self, actor: ActorId) -> Option<WorkerId> {
+        self.actors.get(&actor).map(|a| a.creator)
+    }
+
+    /// Whether another life follows if its process dies.
+    pub fn may_restart(&self, actor: ActorId) -> bool {
+        self.actors.get(&actor).is_some_and(|a| a.may_restart() && !a.out_of_scope)
+    }
+
     /// What is known of an actor, for the scheduler.
     pub fn spec(&self, actor: ActorId) -> Option<&shoal_types::ActorSpec> {
         self.actors.get(&actor).map(|a| &*a.spec)

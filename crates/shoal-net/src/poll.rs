@@ -22,6 +22,8 @@ pub enum Interest {
     ReadWrite,
     /// Only the end of the peer, which is always told.
     Closed,
+    /// What the kernel has to say of a file of its own (`POLLPRI`).
+    Notice,
 }
 
 impl Interest {
@@ -31,6 +33,7 @@ impl Interest {
             Interest::Write => epoll::EventFlags::OUT,
             Interest::ReadWrite => epoll::EventFlags::IN | epoll::EventFlags::OUT,
             Interest::Closed => epoll::EventFlags::empty(),
+            Interest::Notice => epoll::EventFlags::PRI,
         }
     }
 }

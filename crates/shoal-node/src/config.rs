@@ -53,11 +53,22 @@ pub struct Settings {
     pub log_rotate_seconds: f64,
     /// Lines of a worker's stream that reach the driver in a second.
     pub log_burst_lines: u64,
+    /// The share of memory that may be used before a process is killed.
+    pub memory_usage_threshold: f64,
+    /// The shortest time between two looks at it, in seconds; 0: never.
+    pub memory_monitor_interval: f64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { log_rotate_bytes: 64 << 20, log_rotate_count: 3, log_rotate_seconds: 86_400.0, log_burst_lines: 10_000 }
+        Self {
+            log_rotate_bytes: 64 << 20,
+            log_rotate_count: 3,
+            log_rotate_seconds: 86_400.0,
+            log_burst_lines: 10_000,
+            memory_usage_threshold: 0.95,
+            memory_monitor_interval: 0.25,
+        }
     }
 }
 

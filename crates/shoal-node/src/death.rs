@@ -27,6 +27,8 @@ pub(crate) struct Death {
     pub intended: bool,
     /// How long it lived, in microseconds.
     pub lived: u64,
+    /// What its callers get.
+    pub kind: ErrorKind,
 }
 
 impl Node {
@@ -38,23 +40,27 @@ impl Node {
         self.sched_event(SchedEvent::WorkerLost(worker));
     }
 
-    fn death_of(&self, worker: WorkerId, proc: &Proc, ended: Ended) -> Death {
+    fn death_of(&mut self, worker: WorkerId, proc: &Proc, ended: Ended) -> Death {
         let name = self.clients.get(&worker).and_then(|c| c.title.title()).filter(|name| !name.is_empty());
         let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
         let who = format!("worker process {}{name} {}", proc.pid.unwrap_or(0), ended.text());
         let tail = proc.output.tail_text();
         let lived = self.clock.micros().saturating_sub(proc.born);
+        let kind = if proc.memory { ErrorKind::OutOfMemory } else { ErrorKind::WorkerCrashed };
+        let death = |text, clean, intended| Death { text, clean, intended, lived, kind };
         if let Some(why) = &proc.killed {
-            let text = format!("{who}: {why}");
-            return Death { text, clean: false, intended: false, lived };
+            return death(format!("{who}: {why}"), false, false);
         }
         match &proc.leaving {
-            Some(Some(reason)) => Death { text: format!("{who}: {reason}"), clean: true, intended: true, lived },
-            Some(None) => Death { text: who, clean: true, intended: false, lived },
-            None if proc.dismissed && ended == Ended::Code(0) => {
-                Death { text: who, clean: true, intended: false, lived }
-            }
-            None => Death { text: format!("{who}{tail}"), clean: false, intended: false, lived },
+            Some(Some(reason)) => death(format!("{who}: {reason}"), true, true),
+            Some(None) => death(who, true, false),
+            None if proc.dismissed && ended == Ended::Code(0) => death(who, true, false),
+            None => match self.killed_by_kernel(ended) {
+                Some(why) => {
+                    Death { kind: ErrorKind::OutOfMemory, ..death(format!("{who}: {why}{tail}"), false, false) }
+                }
+                None => death(format!("{who}{tail}"), false, false),
+            },
         }
     }
 
@@ -78,7 +84,7 @@ impl Node {
         let (what, clean) = (if kind == Kind::Driver { "driver" } else { "process" }, bye);
         let text = format!("the {what} (process {pid}) {how}");
         let exit = Exit { text: text.clone(), clean, lived: 0 };
-        self.lose(worker, Death { text, clean, intended: false, lived: 0 });
+        self.lose(worker, Death { text, clean, intended: false, lived: 0, kind: ErrorKind::WorkerCrashed });
         if closed {
             self.conns.remove(&conn);
         } else if let Some(conn) = self.conns.get_mut(&conn) {
@@ -124,7 +130,7 @@ impl Node {
 
     /// To clients of its job, whoever has a lane with it, and whoever spoke with it.
     fn tell_death(&mut self, worker: WorkerId, client: &Client, death: &Death) {
-        let error = ErrorValue::new(ErrorKind::WorkerCrashed, death.text.clone());
+        let error = ErrorValue::new(death.kind, death.text.clone());
         let intended = death.intended;
         self.dead.insert(worker, (error.clone(), intended));
         let mut concerned = self.lanes.peers(worker);

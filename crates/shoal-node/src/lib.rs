@@ -28,6 +28,7 @@ mod jobs;
 mod lanes;
 mod logs;
 mod look;
+mod memory;
 mod messages;
 mod node;
 mod orders;

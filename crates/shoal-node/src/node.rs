@@ -5,6 +5,7 @@ use crate::conn::Conn;
 use crate::jobs::Job;
 use crate::lanes::Lanes;
 use crate::look::Looks;
+use crate::memory::Memory;
 use crate::procs::Proc;
 use crate::stored::Writes;
 use crate::sys::{self, Clock};
@@ -61,6 +62,7 @@ pub(crate) struct Node {
     /// When which actor's next life may begin.
     pub rests: BTreeSet<(u64, ActorId, u32)>,
     pub looks: Looks,
+    pub memory: Memory,
     pub past: Past,
     /// When something of workers' output is due that nothing else brings about.
     pub logs_due: Option<u64>,
@@ -104,6 +106,7 @@ impl Node {
             clock: Clock::start(),
             sched: Sched::new(config.sched()),
             gcs: Gcs::new(),
+            memory: Memory::new(&config.settings),
             config,
             poller,
             listener: Some(listener),
@@ -145,6 +148,7 @@ impl Node {
             self.settle();
             self.arena_due = self.arena.sweep(self.clock.elapsed());
             self.flush();
+            self.tell_memory_who_runs();
             if let Some(code) = self.ending {
                 self.end_instance();
                 return code;
@@ -168,8 +172,8 @@ impl Node {
         let procs = self.procs.values().filter_map(|p| p.deadline).min();
         let arena = self.arena_due.map(|due| due.as_micros() as u64);
         let rests = self.rests.first().map(|rest| rest.0);
-        let due =
-            [self.sched.next_deadline(), procs, arena, self.looks.deadline(), self.logs_due, self.writes.due(), rests];
+        let (sched, memory, writes) = (self.sched.next_deadline(), self.memory.deadline(), self.writes.due());
+        let due = [sched, procs, arena, self.looks.deadline(), self.logs_due, writes, rests, memory];
         let due = due.into_iter().flatten().min()?;
         Some(Duration::from_micros(due.saturating_sub(now)))
     }
@@ -181,6 +185,7 @@ impl Node {
         self.check_logs(now);
         self.tick_store(now);
         self.end_rests(now);
+        self.tick_memory(now);
         if self.sched.next_deadline().is_some_and(|due| due <= now) {
             self.sched_event(SchedEvent::Ticked);
         }
@@ -203,6 +208,7 @@ impl Node {
             Some(Token::Out(start)) => self.on_output(start, false),
             Some(Token::Err(start)) => self.on_output(start, true),
             Some(Token::Zygote(id)) => self.on_zygote(id, event.writable),
+            Some(Token::Memory(number)) => self.on_memory_notice(number, event.closed),
             None => {}
         }
     }

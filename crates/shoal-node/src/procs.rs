@@ -37,6 +37,8 @@ pub(crate) struct Proc {
     pub output: Output,
     /// Why we killed it.
     pub killed: Option<String>,
+    /// That was for its memory.
+    pub memory: bool,
     /// It said that it ends, and what that costs: `Some(None)` nothing.
     pub leaving: Option<Option<String>>,
     /// It was told to end, or its actor ends.
@@ -62,7 +64,7 @@ impl Node {
         self.ask_fork(zygote, start, &shape, &gpus, vec![out_end, err_end]);
         let output = Output::new(Stream::new(out), Stream::new(err));
         let (pid, pidfd, worker, killed, leaving) = (None, None, None, None, None);
-        let (born, dismissed, ended) = (self.clock.micros(), false, None);
+        let (born, dismissed, memory, ended) = (self.clock.micros(), false, false, None);
         let deadline = Some(born + FORKING);
         let proc = Proc {
             job,
@@ -75,6 +77,7 @@ impl Node {
             worker,
             output,
             killed,
+            memory,
             leaving,
             dismissed,
             ended,
@@ -192,7 +195,10 @@ impl Node {
             let _ = self.poller.delete(pidfd);
         }
         match worker {
-            Some(worker) => self.on_worker_death(worker, &proc, ended),
+            Some(worker) => {
+                self.on_worker_death(worker, &proc, ended);
+                self.on_memory_back(worker);
+            }
             None => {
                 let killed = proc.killed.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
                 let tail = proc.output.tail_text();

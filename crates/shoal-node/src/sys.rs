@@ -128,6 +128,19 @@ pub(crate) fn session_of(pid: u32) -> Option<u32> {
     u32::try_from(sid).ok()
 }
 
+/// Every process that can be seen.
+pub(crate) fn all_processes() -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// Holds a folder against all others that ask so, until the descriptor is closed; `None`: somebody has it.
+pub(crate) fn lock_folder(path: &std::path::Path) -> Option<OwnedFd> {
+    let folder = std::fs::File::open(path).ok()?;
+    rustix::fs::flock(&folder, rustix::fs::FlockOperation::NonBlockingLockExclusive).ok()?;
+    Some(folder.into())
+}
+
 /// The parent of a process.
 pub(crate) fn parent_of(pid: u32) -> Option<u32> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

@@ -17,6 +17,8 @@ pub(crate) enum Token {
     Err(u64),
     /// A zygote's socket.
     Zygote(u64),
+    /// A notice of the kernel's about memory, by its number.
+    Memory(u64),
 }
 
 const SHIFT: u32 = 56;
@@ -32,6 +34,7 @@ impl From<Token> for u64 {
             Token::Out(n) => (5, n),
             Token::Err(n) => (6, n),
             Token::Zygote(n) => (7, n),
+            Token::Memory(n) => (8, n),
         };
         (kind << SHIFT) | number
     }
@@ -49,6 +52,7 @@ impl Token {
             5 => Token::Out(number),
             6 => Token::Err(number),
             7 => Token::Zygote(number),
+            8 => Token::Memory(number),
             _ => return None,
         })
     }

@@ -104,6 +104,11 @@ impl Owner {
         self.tasks.get(id).map(|t| &*t.spec)
     }
 
+    /// Whether a task of this process is lost if the process that runs it dies.
+    pub fn is_last_try(&self, id: &TaskId) -> bool {
+        self.tasks.get(id).is_some_and(|t| !t.may_retry())
+    }
+
     /// An actor call of this process that is not over.
     pub fn call(&self, id: &TaskId) -> Option<&CallSpec> {
         self.calls.get(id).map(|c| &*c.spec)

@@ -33,6 +33,8 @@ pub const FUNCTION: u8 = 5;
 pub const ITEM: u8 = 6;
 /// Flag of a request: the user's exceptions may be retried, so the worker is to tell whether this one counts.
 pub const RETRY_EXCEPTIONS: u8 = 1;
+/// Flag of a request: it will not be run again if its process dies.
+pub const LAST_TRY: u8 = 2;
 
 /// How a call ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -214,6 +216,8 @@ pub struct Request<'a> {
     pub name: &'a str,
     /// Whether the caller would retry the user's exceptions.
     pub retry_exceptions: bool,
+    /// Whether it is not run again if its process dies.
+    pub last_try: bool,
     /// What to run.
     pub target: Target<'a>,
     /// With what.
@@ -245,6 +249,8 @@ pub struct RequestHead<'a> {
     pub name: &'a str,
     /// Whether the caller would retry the user's exceptions.
     pub retry_exceptions: bool,
+    /// Whether it is not run again if its process dies.
+    pub last_try: bool,
     /// What to run.
     pub target: Target<'a>,
 }
@@ -253,7 +259,7 @@ impl RequestHead<'_> {
     /// Appends the head; [`put_args`] goes after it.
     pub fn encode(&self, w: &mut Writer<'_>) {
         w.u8(if matches!(self.target, Target::Function(..)) { TASK } else { CALL });
-        w.u8(u8::from(self.retry_exceptions) * RETRY_EXCEPTIONS);
+        w.u8((u8::from(self.retry_exceptions) * RETRY_EXCEPTIONS) | (u8::from(self.last_try) * LAST_TRY));
         w.u16(self.attempt);
         w.raw(&self.task.0);
         w.u32(self.num_returns);
@@ -288,8 +294,8 @@ impl<'a> Request<'a> {
             tag => return Err(DecodeError::Tag { what: "request", tag }),
         };
         let args = ArgsFrame::decode(&mut r)?;
-        let retry_exceptions = flags & RETRY_EXCEPTIONS != 0;
-        Ok(Self { attempt, task, num_returns, window, depth, name, retry_exceptions, target, args })
+        let (retry_exceptions, last_try) = (flags & RETRY_EXCEPTIONS != 0, flags & LAST_TRY != 0);
+        Ok(Self { attempt, task, num_returns, window, depth, name, retry_exceptions, last_try, target, args })
     }
 }
 

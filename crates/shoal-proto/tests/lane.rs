@@ -91,6 +91,7 @@ fn a_request_carries_values_and_resolved_dependencies_with_the_refs_of_both() {
         depth: 4,
         name: "f",
         retry_exceptions: true,
+        last_try: false,
         target: Target::Function(FunctionId([6; 16])),
     };
     let mut frame = Vec::new();
@@ -100,7 +101,7 @@ fn a_request_carries_values_and_resolved_dependencies_with_the_refs_of_both() {
 
     let request = Request::decode(&frame).unwrap();
     assert_eq!((request.attempt, request.num_returns, request.depth, request.name), (3, 2, 4, "f"));
-    assert!(request.retry_exceptions);
+    assert!(request.retry_exceptions && !request.last_try);
     assert_eq!(request.target, Target::Function(FunctionId([6; 16])));
     let slots =
         [(None, Slot::Value(b"one")), (None, Slot::Value(b"dep")), (Some("key"), Slot::Stored(wire(2), loc(40)))];
@@ -118,6 +119,7 @@ fn a_method_call_names_its_method_and_group() {
         depth: 0,
         name: "m",
         retry_exceptions: false,
+        last_try: true,
         target: Target::Method("m", "io"),
     };
     let mut frame = Vec::new();
@@ -125,7 +127,7 @@ fn a_method_call_names_its_method_and_group() {
     lane::put_args(&mut Writer(&mut frame), &[], &[], |_| unreachable!()).unwrap();
     let request = Request::decode(&frame).unwrap();
     assert_eq!(request.target, Target::Method("m", "io"));
-    assert!(request.args.slots.is_empty() && !request.retry_exceptions);
+    assert!(request.args.slots.is_empty() && !request.retry_exceptions && request.last_try);
 }
 
 #[test]

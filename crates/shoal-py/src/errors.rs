@@ -23,6 +23,7 @@ pub(crate) fn kind_name(kind: ErrorKind) -> &'static str {
         ErrorKind::System => "System",
         ErrorKind::EndOfStream => "EndOfStream",
         ErrorKind::ReplayInconsistent => "ReplayInconsistent",
+        ErrorKind::OutOfMemory => "OutOfMemory",
     }
 }
 

@@ -164,7 +164,12 @@ impl Worker {
             started: Instant::now(),
         };
         match request.target {
-            Target::Function(id) => self.run_function(py, ticket, id, &request.args),
+            Target::Function(id) => {
+                self.runtime.set_task(request.last_try);
+                let ran = self.run_function(py, ticket, id, &request.args);
+                self.runtime.end_task();
+                ran
+            }
             Target::Method(method, group) => self.run_method(py, ticket, method, group, &request.args),
         }
     }

@@ -101,6 +101,11 @@ impl Sched {
         &self.config.total
     }
 
+    /// Whether any worker is leased or an actor.
+    pub fn is_busy(&self) -> bool {
+        !self.leases.is_empty() || self.workers.values().any(|w| matches!(w.role, Role::Actor { .. }))
+    }
+
     /// (task workers idle, leased, actors, starting).
     pub fn counts(&self) -> (usize, usize, usize, usize) {
         let count = |f: fn(&Role) -> bool| self.workers.values().filter(|w| f(&w.role)).count();

@@ -27,6 +27,8 @@
 //!   other 2 s, unless actors hold what it would need.
 //! - SCHED-5 a worker serves one job and one shape for life; an actor gets one that has never been leased.
 //! - SCHED-6 nothing waits, no worker idles, no start fails: [`Sched::next_deadline`] is `None`.
+//!
+//! Which process goes when memory runs out is decided beside it, in [`memory`].
 #![deny(missing_docs)]
 
 mod api;
@@ -34,6 +36,7 @@ mod check;
 mod core;
 mod entry;
 mod life;
+pub mod memory;
 mod place;
 mod pool;
 mod pump;

@@ -38,6 +38,8 @@ pub enum ErrorKind {
     EndOfStream,
     /// `StreamingGeneratorReplayInconsistentError`.
     ReplayInconsistent,
+    /// `OutOfMemoryError`: its process was killed because memory ran out.
+    OutOfMemory,
 }
 
 /// One error.

@@ -280,6 +280,7 @@ fn encode_request(state: &State, task: TaskId, attempt: u16, out: &mut Vec<u8>) 
             depth: spec.depth,
             name: &spec.name,
             retry_exceptions: spec.retry_exceptions,
+            last_try: state.owner.is_last_try(&task),
             target: Target::Function(spec.function),
         };
         head.encode(&mut w);
@@ -295,6 +296,7 @@ fn encode_request(state: &State, task: TaskId, attempt: u16, out: &mut Vec<u8>) 
         depth: 0,
         name: &spec.method,
         retry_exceptions: spec.retry_exceptions,
+        last_try: false,
         target: Target::Method(&spec.method, &spec.group),
     };
     head.encode(&mut w);

@@ -220,6 +220,17 @@ impl Runtime {
         self.bell.set_title(title);
     }
 
+    /// Says that a task begins, and that it will not be tried again: whom memory costs least.
+    pub fn set_task(&self, last_try: bool) {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        self.bell.set_task(now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1_000, last_try);
+    }
+
+    /// Says that nothing runs.
+    pub fn end_task(&self) {
+        self.bell.set_task(0, false);
+    }
+
     /// Ends the session: says goodbye, stops the I/O thread, waits until the daemon has closed the connection (at most
     /// five seconds). Threads that wait are told, unless the process is about to end.
     pub fn close(&self, at_exit: bool) {

@@ -134,6 +134,7 @@ impl Path {
             depth: spec.depth,
             name: &spec.name,
             retry_exceptions: spec.retry_exceptions,
+            last_try: false,
             target: Target::Function(spec.function),
         };
         head.encode(&mut w);

@@ -37,9 +37,18 @@ TASKS = (
         "WorkerCrashedError",
         "The process that ran the task died of a signal or left by `sys.exit()` or `os._exit()`, as many times as the "
         "task had retries. The text has the signal or exit code and the last lines of its output.",
-        "Look for native code that crashes, for a process killed from outside (a memory limit: look at `dmesg`), for "
-        "`sys.exit()`. `max_retries=` lets more deaths pass.",
+        "Look for native code that crashes, for a process killed from outside, for `sys.exit()`. `max_retries=` lets "
+        "more deaths pass.",
         ("WorkerCrashed",),
+    ),
+    Row(
+        "OutOfMemoryError",
+        "Memory ran out, and the process that ran the task was killed for it, as many times as the task had retries: "
+        "by shoal's monitor, before the kernel would have chosen one, or by the kernel. The text has how much of how "
+        "much was used, where the limit is, and who held most.",
+        "Let fewer tasks run at once (`num_cpus=`, `memory=`) or each need less; let go of what the driver holds; give "
+        "the machine or the control group more. `SHOAL_MEMORY_USAGE_THRESHOLD` is the share that may be used.",
+        ("OutOfMemory",),
     ),
     Row(
         "TaskUnschedulableError",
@@ -72,7 +81,8 @@ ACTORS = (
     Row(
         "ActorDiedError",
         "The actor is dead for good: killed by `shoal.kill()`, ended by itself, its constructor raised (that is the "
-        "`__cause__`), its process died with no restart left, or its job or creator ended. The text says which.",
+        "`__cause__`), its process died with no restart left (of memory, too), or its job or creator ended. The "
+        "text says which.",
         "Make a new one. `max_restarts=` lets it outlive its process, `lifetime='detached'` its driver, `persistent=` "
         "keeps its state.",
         ("ActorDied",),
@@ -226,7 +236,6 @@ NEVER = (
     "ObjectReconstructionFailedMaxAttemptsExceededError",
     "OufOfBandObjectRefSerializationException",
     "OutOfDiskError",
-    "OutOfMemoryError",
     "PlasmaObjectNotAvailable",
     "RayCgraphCapacityExceeded",
     "RayChannelError",

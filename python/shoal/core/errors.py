@@ -15,6 +15,7 @@ RetryTypes = tuple[type[BaseException], ...]
 _SIMPLE: dict[str, type[RayError]] = {
     "WorkerCrashed": exceptions.WorkerCrashedError,
     "Cancelled": exceptions.TaskCancelledError,
+    "OutOfMemory": exceptions.OutOfMemoryError,
     "OwnerDied": exceptions.OwnerDiedError,
     "ObjectLost": exceptions.ObjectLostError,
     "StoreFull": exceptions.ObjectStoreFullError,

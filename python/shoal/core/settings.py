@@ -106,6 +106,22 @@ _ROWS = [
         "Age at which a worker's log file begins anew, with the next line.",
         shown="a day",
     ),
+    Setting(
+        "memory_monitor_interval",
+        0.25,
+        "a number of seconds ≥ 0",
+        _number(0.0),
+        "Shortest time between two looks at how much memory is used, while a task runs or an actor lives; 0 turns the "
+        "memory monitor off.",
+    ),
+    Setting(
+        "memory_usage_threshold",
+        0.95,
+        "a number from 0 to 1",
+        _number(0.0, 1.0),
+        "Share of the memory of the machine, or of the tightest control group around the node, that may be used before "
+        "a worker process is killed.",
+    ),
 ]
 
 TABLE: dict[str, Setting] = {row.name: row for row in _ROWS}

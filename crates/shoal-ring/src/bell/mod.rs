@@ -7,6 +7,7 @@
 //!  192  ready 64 × u64: bit b of word w = lane slot 64 w + b
 //!  704  title: sequence u32, then at 712 64 bytes of UTF-8, padded with zeros
 //!  832  blocked u32
+//!  840  task u64: when what runs began, and whether it may run again
 //! ```
 //! In the process's own memory, unseen by peers: `asleep`, a copy of what it wrote to `sleeper`, and `local`, the
 //! bit of wakes from inside.

@@ -20,6 +20,7 @@ const AT_SUMMARY: usize = 128;
 const AT_READY: usize = 192;
 pub(super) const AT_TITLE: usize = 704;
 const AT_BLOCKED: usize = 832;
+const AT_TASK: usize = 840;
 const LEN: usize = 4096;
 
 /// BELL-6: a wait "without limit" lasts this long and then counts as a wake for nothing.
@@ -66,6 +67,10 @@ impl Page {
 
     pub(super) fn blocked(&self) -> &AtomicU32 {
         self.0.u32(AT_BLOCKED)
+    }
+
+    pub(super) fn task(&self) -> &AtomicU64 {
+        self.0.u64(AT_TASK)
     }
 
     pub(super) fn title_sequence(&self) -> &AtomicU32 {

@@ -8,6 +8,7 @@ use super::page::Page;
 use super::state::{self, Own, Ring, Sleep, Wake};
 use super::title;
 use crate::error::RingError;
+use crate::sync::Ordering::Relaxed;
 
 /// This process's bell. Any thread may ring it; one at a time sleeps on it (BELL-1).
 #[derive(Debug)]
@@ -65,6 +66,11 @@ impl Bell {
         title::write(&self.page, text);
     }
 
+    /// Says when what runs now began, in microseconds of the monotonic clock, and that it will not be tried again.
+    pub fn set_task(&self, began: u64, last_try: bool) {
+        self.page.task().store((began << 1) | u64::from(last_try), Relaxed);
+    }
+
     /// A word that peers can read, with a meaning that the layer above gives.
     pub fn blocked(&self) -> &AtomicU32 {
         self.page.blocked()
@@ -89,6 +95,12 @@ impl PeerBell {
     /// What the peer says it runs; `None` if it is being written all the time or isn't text.
     pub fn title(&self) -> Option<String> {
         title::read(&self.0)
+    }
+
+    /// What the peer said with [`Bell::set_task`] last.
+    pub fn task(&self) -> (u64, bool) {
+        let word = self.0.task().load(Relaxed);
+        (word >> 1, word & 1 == 1)
     }
 
     /// The peer's word of [`Bell::blocked`].

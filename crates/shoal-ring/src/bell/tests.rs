@@ -168,3 +168,14 @@ fn blocked_is_shared() {
     bell.blocked().store(3, Relaxed);
     assert_eq!(peer.blocked().load(Relaxed), 3);
 }
+
+#[test]
+fn a_peer_sees_when_what_runs_began_and_whether_it_is_the_last_try() {
+    let (bell, fd) = Bell::create().unwrap();
+    let peer = PeerBell::map(&fd).unwrap();
+    assert_eq!(peer.task(), (0, false));
+    bell.set_task(7, true);
+    assert_eq!(peer.task(), (7, true));
+    bell.set_task(8, false);
+    assert_eq!(peer.task(), (8, false));
+}
