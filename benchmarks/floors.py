@@ -80,9 +80,9 @@ def measure(name: str, trips: int) -> float:
     return warm_copy() if name == "C" else fresh_copy()
 
 
-def measure_apart(names: list[str], under: list[str], trips: int = ROUND_TRIPS) -> dict[str, float]:
-    """Each floor in a fresh process that `under` starts: no thread, pin or memory of a caller touches it."""
-    command = [*under, sys.executable, __file__]
+def measure_apart(names: list[str], trips: int = ROUND_TRIPS) -> dict[str, float]:
+    """Each floor in a fresh process: no thread, pin or memory of a caller touches it."""
+    command = [sys.executable, __file__]
     return {name: float(subprocess.check_output([*command, name, str(trips)], text=True)) for name in names}
 
 
@@ -90,7 +90,7 @@ def main() -> None:
     if len(sys.argv) == 3:
         print(measure(sys.argv[1], int(sys.argv[2])))
         return
-    for name, value in measure_apart(list(NAMES), []).items():
+    for name, value in measure_apart(list(NAMES)).items():
         print(f"{name}  {value:,.0f} round trips/s" if name[0] == "P" else f"{name}   {value / 1e9:.2f} GB/s")
 
 

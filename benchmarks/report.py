@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -24,9 +24,16 @@ class Results:
     numbers: dict[tuple[str, str], list[Numbers]] = field(default_factory=dict)
     errors: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def floors_needed(self) -> set[str]:
-        rows = [row for case in self.cases.values() for row in case.ROWS.values()]
-        return {bar.of for row in rows for bar in (*row.must, *row.aim)} & set(floors.NAMES)
+    def load(self, raw: Data) -> None:
+        """Takes over the rounds of an earlier run."""
+        self.floors += raw["floors"]
+        for case, system, rounds in raw["numbers"]:
+            if case in self.cases:
+                self.numbers.setdefault((case, system), []).extend(rounds)
+
+    def raw(self) -> Data:
+        numbers = [[case, system, rounds] for (case, system), rounds in self.numbers.items()]
+        return {"floors": self.floors, "numbers": numbers}
 
     def add(self, system: str, case: str, answer: dict[str, Any]) -> None:
         """Keeps an answer of a session, together with the floors of this round."""
@@ -41,7 +48,11 @@ class Results:
             name: {key: self._row(name, key, row, systems) for key, row in case.ROWS.items()}
             for name, case in self.cases.items()
         }
-        measured = {name: [numbers[name] for numbers in self.floors] for name in (self.floors or [{}])[0]}
+        measured = {
+            name: [numbers[name] for numbers in self.floors if name in numbers]
+            for name in floors.NAMES
+            if any(name in numbers for numbers in self.floors)
+        }
         scaled = {
             name: (values, "/s", 1.0) if name[0] == "P" else (values, "GB/s", 1e-9) for name, values in measured.items()
         }
@@ -56,6 +67,7 @@ class Results:
             },
             "cases": cases,
             "errors": errors,
+            "raw": self.raw(),
         }
 
     def _row(self, case: str, key: str, row: Row, systems: Sequence[str]) -> Data:
@@ -73,6 +85,13 @@ class Results:
                 if v
             ]
         return found
+
+
+def floors_needed(cases: Mapping[str, ModuleType]) -> list[str]:
+    """The floors that the cases' bars are shares of."""
+    rows = [row for case in cases.values() for row in case.ROWS.values()]
+    named = {bar.of for row in rows for bar in (*row.must, *row.aim)}
+    return [name for name in floors.NAMES if name in named]
 
 
 def _summary(values: Sequence[float], scale: float) -> Data:

@@ -8,7 +8,6 @@ import importlib
 import json
 import os
 import platform
-import shlex
 import shutil
 import sys
 import tempfile
@@ -61,26 +60,24 @@ def sessions(cases: dict[str, ModuleType], system: str, round_: int) -> list[lis
     return [*([shared] if shared else []), *alone]
 
 
-def measure(options: argparse.Namespace, cases: dict[str, ModuleType]) -> report.Results:
-    results = report.Results(cases)
+def measure(options: argparse.Namespace, cases: dict[str, ModuleType], results: report.Results) -> None:
     limits = Limits(
         {name: getattr(case, "LIMIT", 60) for name, case in cases.items()}, QUICK_SECONDS if options.quick else SECONDS
     )
     begin = last = time.perf_counter()
     for round_ in range(options.rounds):
-        needed = [name for name in floors.NAMES if name in results.floors_needed()]
-        results.floors.append(floors.measure_apart(needed, options.under, 100 if options.tiny else floors.ROUND_TRIPS))
+        needed = report.floors_needed(cases)
+        results.floors.append(floors.measure_apart(needed, 100 if options.tiny else floors.ROUND_TRIPS))
         for system in options.systems:
             python = sys.executable if system == "shoal" else str(options.peers)
             for names in sessions(cases, system, round_):
-                for name, answer in Session(system, python, options.under, limits, options.tiny).run(names):
+                for name, answer in Session(system, python, limits, options.tiny).run(names):
                     results.add(system, name, answer)
                     now = time.perf_counter()
                     print(f"{system}: {name}: {now - last:.1f} s", file=sys.stderr, flush=True)
                     last = now
         taken = time.perf_counter() - begin
         print(f"round {round_ + 1} of {options.rounds}: {taken:.0f} s", file=sys.stderr, flush=True)
-    return results
 
 
 def parse() -> argparse.Namespace:
@@ -93,9 +90,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--peers", type=Path, default=PEERS, help="the interpreter that has them (default: %(default)s)"
     )
-    parser.add_argument(
-        "--under", type=shlex.split, default=[], help="a command that starts each measuring process, such as a lock"
-    )
+    parser.add_argument("--add", action="store_true", help="add the rounds to those that the JSON file has already")
     parser.add_argument("--json", type=Path, default=Path("target/bench.json"), help="default: %(default)s")
     parser.add_argument(
         "--page", action="store_true", help="write the table and the chart into docs/performance.md, too"
@@ -114,8 +109,12 @@ def main() -> None:
     folder = tempfile.mkdtemp(prefix="sb-")
     os.environ["SHOAL_TMPDIR"] = folder
     begin = time.perf_counter()
+    earlier = json.loads(options.json.read_text()) if options.add else None
+    results = report.Results(find_cases() if earlier else cases)
+    if earlier:
+        results.load(earlier["raw"])
     try:
-        results = measure(options, cases)
+        measure(options, cases, results)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     about = {
@@ -123,10 +122,11 @@ def main() -> None:
         "machine": f"{len(os.sched_getaffinity(0))} cores, {report.processor()}, Linux {platform.release()}, "
         f"CPython {platform.python_version()}",
         "load": round(os.getloadavg()[0], 1),
-        "rounds": options.rounds,
-        "seconds": round(time.perf_counter() - begin),
+        "rounds": max(map(len, results.numbers.values()), default=0),
+        "seconds": round(time.perf_counter() - begin) + (earlier["about"]["seconds"] if earlier else 0),
     }
-    data = results.data(about, options.systems)
+    shown = [name for name in systems.NAMES if name in options.systems or (earlier and name in earlier["systems"])]
+    data = results.data(about, shown)
     print("\n" + ", ".join(f"{name} {value}" for name, value in about.items()) + "\n")
     print(report.text(data))
     options.json.parent.mkdir(parents=True, exist_ok=True)

@@ -41,7 +41,6 @@ class Over(Exception):
 class Session:
     system: str
     python: str
-    under: list[str]
     limits: Limits
     tiny: bool
 
@@ -78,7 +77,7 @@ class Session:
                 process.returncode = 0  # it was waited for, with the others
 
     def _start(self, names: list[str], log: IO[str]) -> subprocess.Popen[bytes]:
-        command = [*self.under, self.python, ONE, self.system, "--root", str(os.getpid())]
+        command = [self.python, ONE, self.system, "--root", str(os.getpid())]
         command += ["--seconds", str(self.limits.measured), *(["--tiny"] if self.tiny else [])]
         environment = dict(os.environ, **systems.environment(self.system))
         process = subprocess.Popen(

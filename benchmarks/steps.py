@@ -1,5 +1,7 @@
 """Where the time of a task goes: samples of the driver and its worker, pinned to one core, by side and step.
 
+python benchmarks/steps.py [CALLS]
+
 Needs `perf`, and the right to use it. CPU time is that of both processes by the kernel's clocks; samples share it out.
 """
 
@@ -14,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import processes
 from work import nothing, where
@@ -45,71 +48,82 @@ def step(module: str, symbol: str) -> str:
     return "other"
 
 
-def record(pids: list[int], run: Callable[[], object], path: str) -> None:
+@dataclass(frozen=True)
+class Share:
+    """What a run took: seconds by the clock, CPU seconds of each side, and how many samples each side and step has."""
+
+    wall: float
+    cpu: dict[str, float]
+    samples: collections.Counter[tuple[str, str]]
+
+
+def record(sides: dict[str, int], run: Callable[[], object]) -> Share:
     """Runs it while perf samples the processes."""
-    command = ["perf", "record", "--event", "cpu-clock", "--freq", "20000", "--output", path]
-    perf = subprocess.Popen([*command, "--control", "fd:0,1", "--delay", "-1", "--pid", ",".join(map(str, pids))],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0)  # fmt: skip
-    assert perf.stdin and perf.stdout
-    perf.stdin.write(b"enable\n")
-    if not select.select([perf.stdout], [], [], 10)[0] or not perf.stdout.read(4):
-        sys.exit("perf can't sample here: is it installed, and does /proc/sys/kernel/perf_event_paranoid allow it?")
-    run()
-    perf.send_signal(signal.SIGINT)
-    perf.wait()
+    with tempfile.NamedTemporaryFile() as file:
+        command = ["perf", "record", "--event", "cpu-clock", "--freq", "20000", "--output", file.name, "--delay", "-1"]
+        command += ["--control", "fd:0,1", "--pid", ",".join(map(str, sides.values()))]
+        pipe = subprocess.PIPE
+        perf = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, bufsize=0)
+        assert perf.stdin and perf.stdout
+        perf.stdin.write(b"enable\n")
+        if not select.select([perf.stdout], [], [], 10)[0] or not perf.stdout.read(4):
+            sys.exit("perf can't sample here: is it installed, and does /proc/sys/kernel/perf_event_paranoid allow it?")
+        before, begin = {side: processes.cpu_seconds(pid) for side, pid in sides.items()}, time.perf_counter()
+        run()
+        wall = time.perf_counter() - begin
+        cpu = {side: processes.cpu_seconds(pid) - before[side] for side, pid in sides.items()}
+        perf.send_signal(signal.SIGINT)
+        perf.wait()
+        perf.stdin.close()
+        perf.stdout.close()
+        return Share(wall, cpu, samples(file.name, sides))
 
 
-def samples(path: str, driver: int) -> collections.Counter[tuple[str, str]]:
-    """How many samples each (side, step) has."""
+def samples(path: str, sides: dict[str, int]) -> collections.Counter[tuple[str, str]]:
     command = ["perf", "script", "--input", path, "--fields", "pid,ip,sym,dso", "--no-inline"]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    names = {pid: side for side, pid in sides.items()}
     found: collections.Counter[tuple[str, str]] = collections.Counter()
     for line in text.splitlines():
         pid, _, rest = line.split(None, 2)
         symbol, _, module = rest.rpartition(" (")
-        found["driver" if int(pid) == driver else "worker", step(module.rstrip(")").rpartition("/")[2], symbol)] += 1
+        found[names[int(pid)], step(module.rstrip(")").rpartition("/")[2], symbol)] += 1
     return found
 
 
-def measure(title: str, worker: int, run: Callable[[], object]) -> None:
-    driver = os.getpid()
+def tell(title: str, calls: int, sides: dict[str, int], run: Callable[[], object]) -> None:
+    """Prints the microseconds of each step in a call."""
     run()
-    with tempfile.NamedTemporaryFile() as file:
-        cpu, begin = {}, time.perf_counter()
-
-        def clocked() -> None:
-            nonlocal begin
-            before = {pid: processes.cpu_seconds(pid) for pid in (driver, worker)}
-            begin = time.perf_counter()
-            run()
-            begin = time.perf_counter() - begin
-            cpu.update({pid: processes.cpu_seconds(pid) - before[pid] for pid in before})
-
-        record([driver, worker], clocked, file.name)
-        found = samples(file.name, driver)
-    print(f"\n{title}: {begin / CALLS * 1e6:.1f} µs of wall time each, under perf\n")
-    print("| step | driver µs | worker µs |\n|---|---|---|")
-    sums = {side: sum(n for (of, _), n in found.items() if of == side) for side in ("driver", "worker")}
-    each = {"driver": cpu[driver] / CALLS * 1e6, "worker": cpu[worker] / CALLS * 1e6}
+    share = record(sides, run)
+    print(f"\n{title}: {share.wall / calls * 1e6:.1f} µs by the clock, under perf\n")
+    print("| step | " + " | ".join(f"{side}, µs" for side in sides) + " |\n|---|" + "---|" * len(sides))
+    sums = {side: sum(n for (of, _), n in share.samples.items() if of == side) for side in sides}
+    each = {side: seconds / calls * 1e6 for side, seconds in share.cpu.items()}
     for name in [*(name for name, _ in STEPS), "other"]:
-        shares = [each[side] * found[side, name] / max(sums[side], 1) for side in ("driver", "worker")]
-        print(f"| {name} | " + " | ".join(f"{share:.2f}" for share in shares) + " |")
-    print(f"| **all** | {each['driver']:.2f} | {each['worker']:.2f} |")
+        cells = [each[side] * share.samples[side, name] / max(sums[side], 1) for side in sides]
+        print(f"| {name} | " + " | ".join(f"{cell:.2f}" for cell in cells) + " |")
+    print("| all | " + " | ".join(f"{each[side]:.2f}" for side in sides) + " |")
 
 
 def main() -> None:
-    core = {min(os.sched_getaffinity(0))}
-    os.sched_setaffinity(0, core)
+    calls = int(sys.argv[1]) if len(sys.argv) > 1 else CALLS
+    core = min(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {core})
     shoal.init("local", num_cpus=1)
     task = shoal.remote(nothing)
-    worker = shoal.get(shoal.remote(where).remote())
-    with processes.pinned(dict.fromkeys((os.getpid(), worker), min(core))):
-        measure("A synchronous task", worker, lambda: [shoal.get(task.remote()) for _ in range(CALLS)])
-        measure(
-            "A pipelined task",
-            worker,
-            lambda: [shoal.get([task.remote() for _ in range(BATCH)]) for _ in range(CALLS // BATCH)],
-        )
+    sides = {"driver": os.getpid(), "worker": shoal.get(shoal.remote(where).remote())}
+
+    def synchronous() -> None:
+        for _ in range(calls):
+            shoal.get(task.remote())
+
+    def pipelined() -> None:
+        for _ in range(calls // BATCH):
+            shoal.get([task.remote() for _ in range(BATCH)])
+
+    with processes.pinned(dict.fromkeys(sides.values(), core)):
+        tell("A synchronous task", calls, sides, synchronous)
+        tell("A pipelined task", calls, sides, pipelined)
     shoal.shutdown()
 
 

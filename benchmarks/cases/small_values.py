@@ -21,9 +21,9 @@ def on_api(meter: Meter) -> Numbers:
 def on_dask(meter: Meter) -> Numbers:
     """Dask has no put that stays here; `scatter` sends the value to a worker."""
     client = meter.client
-    value = ("small", 1)
-    future = client.scatter(value, hash=False)
+    values = [("small", 1)]  # a tuple or list is scattered item by item
+    (future,) = client.scatter(values, hash=False)
     return {
-        "put": meter.rate(lambda: client.scatter(value, hash=False)).calls,
+        "put": meter.rate(lambda: client.scatter(values, hash=False)).calls,
         "get": meter.rate(lambda: future.result()).calls,
     }

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from support.programs import run_command
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,3 +30,10 @@ def test_each_case_runs_and_fills_its_rows(tmp_path: Path) -> None:
     assert not empty
     judged = [row for rows in found["cases"].values() for row in rows.values() if row["must"]]
     assert judged
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("perf"), reason="needs perf, and the right to use it")
+def test_the_steps_of_a_call_are_told() -> None:
+    run = run_command([sys.executable, ROOT / "benchmarks/steps.py", "2000"])
+    assert run.stdout.count("| all |") == 2
+    assert run.stdout.count("| core: owner's state machine |") == 2

@@ -3,8 +3,9 @@
 //!
 //! - *block*: both sleep at once;
 //! - *spin*: both spin until something is there;
-//! - *CPU rule*: what the product does: the caller spins, at most 50 µs, while the worker has its request in hand on
-//!   another CPU; else, and as the worker, it sleeps at once.
+//! - *CPU rule*: what the product does once its gaps are short: the caller spins, at most 50 µs, while the worker has its
+//!   request in hand on another CPU, the worker as long for the next request of a caller on another CPU; else both sleep
+//!   at once.
 //!
 //! `cargo run --release -p shoal-ring --example waiting`
 use shoal_ring::{Bell, CallerLane, Lane, PeerBell, Sleep, WorkerLane};
@@ -51,6 +52,11 @@ fn pin(core: Core) {
     }
 }
 
+/// Whether the peer runs on another CPU.
+fn elsewhere(cpu: Option<u32>) -> bool {
+    cpu.is_some_and(|cpu| cpu as usize != rustix::thread::sched_getcpu())
+}
+
 /// Spins as long as `go_on` says, then sleeps until the bell is rung.
 fn await_bell(bell: &Bell, go_on: impl Fn() -> bool) {
     while !bell.pending() && go_on() {
@@ -81,7 +87,12 @@ fn serve(lane: &str, caller: &str, wait: Wait, length: Duration, core: Core) {
     loop {
         while lane.requests.take(&mut request).unwrap().is_none() {
             status.set_worker_busy(false);
-            await_bell(&bell, || wait == Wait::Spin);
+            let end = Instant::now() + SPIN;
+            await_bell(&bell, || match wait {
+                Wait::Block => false,
+                Wait::Spin => true,
+                Wait::Rule => elsewhere(status.caller_cpu()) && Instant::now() < end,
+            });
             status.set_worker_cpu(rustix::thread::sched_getcpu() as u32);
             status.set_worker_busy(true);
         }
@@ -114,16 +125,15 @@ fn call(wait: Wait, length: Duration, caller: Core, worker: Core) -> f64 {
         let (begin, mut count) = (Instant::now(), 0);
         while begin.elapsed() < long {
             work(length);
+            status.set_caller_cpu(rustix::thread::sched_getcpu() as u32);
             lane.requests.push(&[&[1; 100]]).expect("an empty ring");
             let _ = worker.ring(lane.worker_slot());
             while lane.replies.take(&mut reply).unwrap().is_none() {
                 let end = Instant::now() + SPIN;
-                let elsewhere =
-                    || status.worker_cpu().is_some_and(|cpu| cpu as usize != rustix::thread::sched_getcpu());
                 await_bell(&bell, || match wait {
                     Wait::Block => false,
                     Wait::Spin => true,
-                    Wait::Rule => status.worker_busy() && elsewhere() && Instant::now() < end,
+                    Wait::Rule => status.worker_busy() && elsewhere(status.worker_cpu()) && Instant::now() < end,
                 });
             }
             count += 1;
