@@ -10,6 +10,11 @@ use std::sync::atomic::Ordering::SeqCst;
 /// Values up to so many bytes stay in their owner's memory (DESIGN §4.2).
 pub const INLINE_LIMIT: usize = 100 << 10;
 
+/// Before a `put` of so many bytes all that was dropped is freed; before a smaller one only when it is so many, for each
+/// time costs a message to the daemon, which wakes it.
+const FREED_FIRST: u64 = 4 << 20;
+const FREED_TOGETHER: usize = 8;
+
 /// The arena has no room: `ObjectStoreFullError`.
 #[derive(Debug)]
 pub struct Full(pub ErrorValue);
@@ -56,14 +61,17 @@ impl Runtime {
 
     /// Space of exactly `len` bytes in the arena.
     fn space(&self, id: ObjectId, owner: WorkerId, len: u64) -> Result<Writer, Full> {
-        // What was dropped is freed first: its pages are warm, and may be the very ones that are leased next.
-        self.drain_drops(&mut self.lock());
+        if len >= FREED_FIRST || self.drops.lock().len() >= FREED_TOGETHER {
+            self.drain_drops(&mut self.lock());
+        }
         loop {
             let at_least = match self.store.begin(len, id, owner) {
                 Ok(Begin::Write(writer)) => return Ok(writer),
                 Ok(Begin::NeedChunk { at_least }) => at_least,
                 Err(error) => return Err(Full(no_room(&error))),
             };
+            // What was dropped is freed first: its pages are warm, and may be the very ones that are leased next.
+            self.drain_drops(&mut self.lock());
             self.return_chunks();
             match self.ask(Request::LeaseChunk(at_least)).map_err(Full)? {
                 Response::Chunk { offset, len, entries, generation, cold } => {
