@@ -45,8 +45,12 @@ impl Sched {
                     walk.cands.swap_remove(i);
                 }
                 Outcome::NoProcess => {
+                    let like = self.entries[&asker].clone();
                     self.note_stuck(now, &mut walk, asker, out);
                     walk.cands.swap_remove(i);
+                    if self.stuck.is_none() && matches!(asker, Asker::Actor(_)) {
+                        self.pass_over(&mut walk, &like);
+                    }
                 }
             }
         }
@@ -139,6 +143,15 @@ impl Sched {
         }
         let gpus = walk.pool.pick_gpus(&shape.resources)?;
         Some(self.start(shape, gpus, out))
+    }
+
+    /// Nothing has changed since an actor found no process: those that want the same find none either. Else each of a
+    /// thousand that are made together would look through all workers at each event.
+    fn pass_over(&self, walk: &mut Walk, like: &Entry) {
+        walk.cands.retain(|c| {
+            let entry = &self.entries[&c.asker];
+            !matches!(c.asker, Asker::Actor(_)) || entry.need != like.need || entry.shape != like.shape
+        });
     }
 
     /// At the cap: the worker that has been idle longest goes, unless one is on its way already.

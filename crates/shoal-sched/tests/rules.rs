@@ -92,6 +92,26 @@ fn an_actor_without_an_explicit_number_needs_a_cpu_to_be_placed_and_none_while_i
 }
 
 #[test]
+fn actors_that_wait_for_processes_get_them_in_turn_and_hold_up_nobody_else() {
+    let mut w = two_cpus();
+    let mut orders = Vec::new();
+    for n in 0..60 {
+        orders.extend(w.wants_actor(n, 1, cpus(0.0), cpus(0.0)));
+    }
+    orders.extend(w.demand(id(1), 1, cpus(1.0), 1, 0));
+    orders.extend(w.start_all());
+    let served: Vec<_> = orders
+        .iter()
+        .filter_map(|order| match order {
+            Order::AssignActor { actor, .. } => Some(*actor),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(served, (0..60).map(actor).collect::<Vec<_>>(), "who came first is served first");
+    assert_eq!(grants(&orders), 1);
+}
+
+#[test]
 fn an_actor_gets_a_process_that_has_never_run_a_task() {
     let mut w = two_cpus();
     w.demand(id(1), 1, cpus(1.0), 1, 0);
