@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from support.programs import Run, run_command
-
-
-def may_mount() -> bool:
-    if os.geteuid() != 0 or shutil.which("unshare") is None:
-        return False
-    return subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode == 0
-
+from support.programs import Run, may_mount, run_command
 
 needs_mount = pytest.mark.skipif(not may_mount(), reason="needs root and unshare --mount, for a small disk")
 

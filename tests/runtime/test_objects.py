@@ -93,7 +93,8 @@ def test_ten_times_the_arena_put_and_dropped(two_cpus):
 
 
 def test_a_full_arena_is_an_error_that_says_so(session_root):
-    with shoal.init(num_cpus=1, object_store_memory=100 << 20):
+    off = {"automatic_object_spilling_enabled": False, "object_store_full_seconds": 0.1}
+    with shoal.init(num_cpus=1, object_store_memory=100 << 20, _system_config=off):
         kept = [shoal.put(np.ones(2_500_000)) for _ in range(3)]
         with pytest.raises(shoal.exceptions.ObjectStoreFullError):
             kept.extend(shoal.put(np.ones(2_500_000)) for _ in range(5))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +26,13 @@ class Run:
 
     def __str__(self) -> str:
         return f"exit code {self.returncode}\n-- stdout --\n{self.stdout}\n-- stderr --\n{self.stderr}"
+
+
+def may_mount() -> bool:
+    """Whether a test may have file systems of its own."""
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        return False
+    return subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode == 0
 
 
 class ProgramTimeout(AssertionError):

@@ -37,11 +37,18 @@ points! {
     22 "free.evicting" daemon "entry is EVICTING";
     23 "free.pins_read" daemon "every pin was read";
     24 "free.free" daemon "entry is FREE";
+    25 "spill.kept" daemon "an entry that was to be taken out is SEALED again: it is pinned";
+    26 "spill.ordered" daemon "before objects are written to disk";
+    27 "spill.written" daemon "objects are on disk, before that is known";
+    28 "spill.restored" daemon "an object is back in the arena, before it is SEALED";
+    29 "spill.mapped" daemon "before a reader gets a file";
     31 "lease.demand" driver "before leases are asked for";
     32 "lease.return" driver "before a lease goes back";
     33 "actor.register" driver "before an actor is registered";
     34 "actor.start" driver "before a registered actor is started";
     35 "actor.started" worker "before it says that its actor is up";
+    36 "file.written" driver "an object is written to a file, before it is sealed";
+    37 "object.asked" driver "before it is asked where an object is";
     41 "lease.granted" daemon "before a caller hears of its lease";
     42 "lane.made" daemon "before the executor hears of a lane";
     43 "lane.half_told" daemon "the executor knows of a lane, its caller doesn't";

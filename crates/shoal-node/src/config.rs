@@ -1,10 +1,12 @@
 //! What the daemon is started with.
 use serde::Deserialize;
 use shoal_net::NetError;
-use shoal_store::StoreError;
+use shoal_store::spill::SpillConfig;
+use shoal_store::{Folder, Storage, StoreError};
 use shoal_types::Resources;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Made by `shoal.runtime.launch` as JSON.
 #[derive(Clone, Debug, Deserialize)]
@@ -22,6 +24,9 @@ pub struct NodeConfig {
     pub gpu_ids: Vec<String>,
     /// Bytes of the arena.
     pub object_store_memory: u64,
+    /// Where objects are spilled to; none: into the session folder.
+    #[serde(default)]
+    pub spill_directories: Vec<PathBuf>,
     /// Most processes that run tasks; unset: by CPUs and memory.
     pub max_workers: Option<usize>,
     /// After how many seconds a request that never fits is an error; unset: never.
@@ -57,6 +62,14 @@ pub struct Settings {
     pub memory_usage_threshold: f64,
     /// The shortest time between two looks at it, in seconds; 0: never.
     pub memory_monitor_interval: f64,
+    /// Whether objects are spilled.
+    pub automatic_object_spilling_enabled: bool,
+    /// Share of the arena in use from which on objects are written to disk ahead of need.
+    pub object_spilling_threshold: f64,
+    /// Share of a file system in use from which on nothing is spilled to it.
+    pub local_fs_capacity_threshold: f64,
+    /// How long who needs space waits when there is none.
+    pub object_store_full_seconds: f64,
 }
 
 impl Default for Settings {
@@ -68,6 +81,10 @@ impl Default for Settings {
             log_burst_lines: 10_000,
             memory_usage_threshold: 0.95,
             memory_monitor_interval: 0.25,
+            automatic_object_spilling_enabled: true,
+            object_spilling_threshold: 0.8,
+            local_fs_capacity_threshold: 0.95,
+            object_store_full_seconds: 10.0,
         }
     }
 }
@@ -134,6 +151,26 @@ impl NodeConfig {
 
     pub(crate) fn address(&self) -> String {
         format!("unix:{}", self.socket.display())
+    }
+
+    /// Where objects are spilled to.
+    pub(crate) fn storages(&self) -> Vec<Box<dyn Storage>> {
+        let limit = self.settings.local_fs_capacity_threshold;
+        let folders = match &*self.spill_directories {
+            _ if !self.settings.automatic_object_spilling_enabled => &[],
+            [] => std::slice::from_ref(&self.session),
+            some => some,
+        };
+        let storage = |path: &PathBuf| Box::new(Folder::new(path.clone(), limit)) as Box<dyn Storage>;
+        folders.iter().map(storage).collect()
+    }
+
+    pub(crate) fn spill(&self) -> SpillConfig {
+        SpillConfig {
+            places: self.storages().len(),
+            threshold: self.settings.object_spilling_threshold,
+            full_wait: Duration::from_secs_f64(self.settings.object_store_full_seconds),
+        }
     }
 
     pub(crate) fn sched(&self) -> shoal_sched::Config {

@@ -8,6 +8,7 @@ use shoal_gcs::{Event as GcsEvent, Exit};
 use shoal_proto::control::ToClient;
 use shoal_sched::Event as SchedEvent;
 use shoal_store::Left;
+use shoal_store::spill::Event;
 use shoal_types::{ArenaLoc, ErrorKind, ErrorValue, ObjectId, WorkerId};
 use std::collections::BTreeMap;
 
@@ -107,7 +108,7 @@ impl Node {
     pub(crate) fn on_last_copy_gone(&mut self, conn: u64) {
         self.conns.remove(&conn);
         if let Some(slot) = self.orphan_slots.remove(&conn) {
-            let left = self.arena.client_died(slot);
+            let left = self.slot_gone(slot);
             self.tell_sealed(left);
         }
     }
@@ -145,13 +146,13 @@ impl Node {
     /// Its pins and open chunks, and what it owned. A worker's forked children were killed with it; a driver's may
     /// still read what it had pinned (ARENA-3). What it had sealed for others is returned.
     fn forget_memory(&mut self, worker: WorkerId, client: &Client) -> Vec<Left> {
-        self.arena.owner_died(worker);
+        self.object_event(Event::OwnerDied(worker));
         let held = client.start.is_none() && !self.at_end(client.conn);
         let left = if held {
             self.orphan_slots.insert(client.conn, client.slot);
             Vec::new()
         } else {
-            self.arena.client_died(client.slot)
+            self.slot_gone(client.slot)
         };
         if client.start.is_some()
             && let Some(conn) = self.conns.remove(&client.conn)
@@ -173,8 +174,7 @@ impl Node {
                     self.send(owner, &ToClient::Sealed(some.to_vec()), Vec::new());
                 }
             } else {
-                let objects: Vec<_> = objects.into_iter().map(|(id, loc)| (loc, id)).collect();
-                self.arena.free_many(&objects);
+                self.object_event(Event::Freed(objects));
             }
         }
     }

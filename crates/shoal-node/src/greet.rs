@@ -92,8 +92,8 @@ impl Node {
     fn join(&mut self, id: u64, hello: &Hello, bell: OwnedFd, joining: Joining) -> Result<(), String> {
         let worker = WorkerId(sys::random_id());
         let title = PeerBell::map(&bell).map_err(|e| format!("its doorbell: {e}"))?;
-        let (slot, pins) = self.arena.add_client(worker).map_err(|e| e.to_string())?;
-        let arena = self.arena.arena_fd().try_clone_to_owned().map_err(|e| e.to_string())?;
+        let (slot, pins) = self.objects.arena.add_client(worker).map_err(|e| e.to_string())?;
+        let arena = self.objects.arena.arena_fd().try_clone_to_owned().map_err(|e| e.to_string())?;
         let Joining { kind, job, start } = joining;
         let conn = self.conns.get_mut(&id).ok_or("its connection is gone")?;
         conn.client = Some(worker);

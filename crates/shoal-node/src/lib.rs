@@ -7,7 +7,7 @@
 //! lines of output, zygotes tell of forks and ends; each becomes an event of a core; the cores' orders are carried out
 //! until none is left; then every queue is flushed.
 //!
-//! - NODE-1 one thread; nothing waits but the poller; a client that doesn't read costs memory up to a bound, and logs
+//! - NODE-1 one thread, beside those that wait for disks ([`disks`](self)); nothing waits but the poller; a client that doesn't read costs memory up to a bound, and logs
 //!   are dropped before that.
 //! - NODE-2 a peer's user is checked before a byte of it is read.
 //! - NODE-3 what a client said before it died is carried out before its death is told; its lanes are closed after.
@@ -21,6 +21,7 @@ mod config;
 mod conn;
 mod death;
 mod deliver;
+mod disks;
 mod ending;
 mod exits;
 mod greet;
@@ -34,6 +35,7 @@ mod node;
 mod orders;
 mod procs;
 mod requests;
+mod spill;
 mod status;
 mod stored;
 mod sys;

@@ -3,7 +3,7 @@ use crate::node::Node;
 use shoal_gcs::Event as GcsEvent;
 use shoal_proto::control::ToNode;
 use shoal_sched::Event as SchedEvent;
-use shoal_store::ChunkReturn;
+use shoal_store::spill::Event as ObjectEvent;
 use shoal_types::WorkerId;
 
 impl Node {
@@ -18,7 +18,10 @@ impl Node {
             ToNode::ReturnLease(lease) => self.sched_event(SchedEvent::LeaseReturned(lease)),
             ToNode::Blocked => self.sched_event(SchedEvent::Blocked(from)),
             ToNode::Unblocked => self.sched_event(SchedEvent::Unblocked(from)),
-            ToNode::ReturnChunks(_) | ToNode::Free(_) | ToNode::Unpinned => self.on_arena_message(from, msg),
+            ToNode::ReturnChunks(chunks) => self.return_chunks(from, chunks),
+            ToNode::Free(objects) => self.object_event(ObjectEvent::Freed(objects)),
+            ToNode::Unpinned => self.object_event(ObjectEvent::PinGone),
+            ToNode::GiveUpFile(_) | ToNode::Unmapped(_) => self.on_file_message(from, msg),
             ToNode::StartActor { .. }
             | ToNode::WatchActor(_)
             | ToNode::ActorStarted { .. }
@@ -35,19 +38,11 @@ impl Node {
         }
     }
 
-    fn on_arena_message(&mut self, from: WorkerId, msg: ToNode) {
+    fn on_file_message(&mut self, from: WorkerId, msg: ToNode) {
         let Some(slot) = self.clients.get(&from).map(|c| c.slot) else { return };
         match msg {
-            ToNode::ReturnChunks(chunks) => {
-                for (offset, generation) in chunks {
-                    self.arena.return_chunk(slot, ChunkReturn { offset, generation });
-                }
-            }
-            ToNode::Free(objects) => {
-                let objects: Vec<_> = objects.into_iter().map(|(id, loc)| (loc, id)).collect();
-                self.arena.free_many(&objects);
-            }
-            ToNode::Unpinned => self.arena.on_pin_hint(),
+            ToNode::GiveUpFile(loc) => self.object_event(ObjectEvent::GivenUp { slot, loc }),
+            ToNode::Unmapped(objects) => self.object_event(ObjectEvent::Unmapped { slot, objects }),
             _ => {}
         }
     }

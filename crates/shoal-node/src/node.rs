@@ -2,6 +2,7 @@
 use crate::clients::Client;
 use crate::config::{NodeConfig, NodeError};
 use crate::conn::Conn;
+use crate::disks::Disks;
 use crate::jobs::Job;
 use crate::lanes::Lanes;
 use crate::look::Looks;
@@ -15,6 +16,7 @@ use crate::zygote::Zygote;
 use shoal_gcs::{Event as GcsEvent, Gcs, Order as GcsOrder};
 use shoal_net::{Event, Interest, Poller};
 use shoal_sched::{Event as SchedEvent, Order as SchedOrder, Sched};
+use shoal_store::spill::Store;
 use shoal_store::{ArenaServer, ClientSlot, Left};
 use shoal_types::{ActorId, Address, ErrorValue, JobId, NodeId, Recent, WorkerId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -40,8 +42,9 @@ pub(crate) struct Node {
     pub signals: OwnedFd,
     pub sched: Sched,
     pub gcs: Gcs,
-    pub arena: ArenaServer,
-    arena_due: Option<Duration>,
+    pub objects: Store,
+    pub disks: Disks,
+    pub arena_due: Option<Duration>,
     pub writes: Writes,
     pub conns: BTreeMap<u64, Conn>,
     pub last_conn: u64,
@@ -87,8 +90,12 @@ impl Node {
         poller.add(&listener, Token::Listener.into(), Interest::Read)?;
         poller.add(&signals, Token::Signals.into(), Interest::Read)?;
         let arena = ArenaServer::create(config.object_store_memory)?;
+        let storages = config.storages();
+        let objects = Store::new(arena, config.spill());
+        let disks = Disks::new(storages, objects.arena.memory())?;
+        poller.add(disks.bell(), Token::Disks.into(), Interest::Read)?;
         let key = config.start.key(&serde_json::Value::Null);
-        let mut node = Self::with(config, poller, listener, signals, arena);
+        let mut node = Self::with(config, poller, listener, signals, (objects, disks));
         if let Some((fd, pid)) = zygote {
             node.add_zygote(key, fd, pid);
         }
@@ -100,7 +107,13 @@ impl Node {
         Ok(node)
     }
 
-    fn with(config: NodeConfig, poller: Poller, listener: OwnedFd, signals: OwnedFd, arena: ArenaServer) -> Self {
+    fn with(
+        config: NodeConfig,
+        poller: Poller,
+        listener: OwnedFd,
+        signals: OwnedFd,
+        (objects, disks): (Store, Disks),
+    ) -> Self {
         Self {
             id: NodeId(sys::random_id()),
             clock: Clock::start(),
@@ -111,7 +124,8 @@ impl Node {
             poller,
             listener: Some(listener),
             signals,
-            arena,
+            objects,
+            disks,
             arena_due: None,
             writes: Writes::from_environment(),
             conns: BTreeMap::new(),
@@ -146,7 +160,7 @@ impl Node {
         let mut events = Vec::new();
         loop {
             self.settle();
-            self.arena_due = self.arena.sweep(self.clock.elapsed());
+            self.sweep_objects();
             self.flush();
             self.tell_memory_who_runs();
             if let Some(code) = self.ending {
@@ -202,6 +216,7 @@ impl Node {
         match Token::decode(event.token) {
             Some(Token::Listener) => self.accept_all(),
             Some(Token::Signals) => self.on_signals(),
+            Some(Token::Disks) => self.on_disks(),
             Some(Token::Conn(id)) => self.on_conn(id, event.writable),
             Some(Token::Driver(conn)) => self.on_driver_gone(conn),
             Some(Token::Proc(start)) => self.on_proc_gone(start),

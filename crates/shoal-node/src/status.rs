@@ -7,7 +7,7 @@ use shoal_types::{Resources, UNIT};
 impl Node {
     pub(crate) fn status(&self) -> Value {
         let (idle, leased, actors, starting) = self.sched.counts();
-        let arena = self.arena.stats();
+        let (arena, disk) = (self.objects.arena.stats(), self.objects.stats());
         json!({
             "node": self.id.to_string(),
             "pid": std::process::id(),
@@ -21,7 +21,7 @@ impl Node {
             "actors": self.actor_list(),
             "object_store": {
                 "capacity": arena.capacity, "used": arena.used, "objects": arena.objects,
-                "object_bytes": arena.object_bytes, "put_off": arena.put_off,
+                "object_bytes": arena.object_bytes, "put_off": arena.put_off, "spilled": disk,
             },
             "waiting": self.sched.waits().iter().map(|wait| self.wait_text(wait)).collect::<Vec<_>>(),
         })

@@ -37,7 +37,7 @@ pub(crate) fn unix_now() -> u64 {
 
 impl Node {
     pub(crate) fn tables(&self) -> Value {
-        let arena = self.arena.stats();
+        let (arena, disk) = (self.objects.arena.stats(), self.objects.stats());
         json!({
             "node": self.id.to_string(),
             "pid": std::process::id(),
@@ -57,7 +57,7 @@ impl Node {
             "waits": self.wait_rows(),
             "object_store": {
                 "capacity": arena.capacity, "used": arena.used, "objects": arena.objects,
-                "object_bytes": arena.object_bytes, "warm": arena.warm,
+                "object_bytes": arena.object_bytes, "warm": arena.warm, "spilled": disk,
             },
         })
     }

@@ -19,6 +19,8 @@ pub(crate) enum Token {
     Zygote(u64),
     /// A notice of the kernel's about memory, by its number.
     Memory(u64),
+    /// The threads that wait for disks.
+    Disks,
 }
 
 const SHIFT: u32 = 56;
@@ -35,6 +37,7 @@ impl From<Token> for u64 {
             Token::Err(n) => (6, n),
             Token::Zygote(n) => (7, n),
             Token::Memory(n) => (8, n),
+            Token::Disks => (9, 0),
         };
         (kind << SHIFT) | number
     }
@@ -53,6 +56,7 @@ impl Token {
             6 => Token::Err(number),
             7 => Token::Zygote(number),
             8 => Token::Memory(number),
+            9 => Token::Disks,
             _ => return None,
         })
     }

@@ -94,6 +94,10 @@ pub enum ToNode {
     /// By a worker that is done but owns what others hold, or has unfinished children (OWN-6): no lease, no actor here
     /// any more; the process ends when nobody needs it.
     Lingering,
+    /// A range of a file that this client got is not written after all: its name.
+    GiveUpFile(ArenaLoc),
+    /// Mappings of objects in files that this client has let go of, one for each [`Response::Mapped`].
+    Unmapped(Vec<(ObjectId, ArenaLoc)>),
     /// A driver ends its job in order.
     Bye,
     /// The answer to [`ToClient::Look`].
@@ -110,6 +114,28 @@ pub enum ToNode {
 pub enum Request {
     /// Space of at least so many bytes → [`Response::Chunk`].
     LeaseChunk(u64),
+    /// Space for an object of so many bytes → [`Response::Chunk`] or [`Response::File`].
+    Space(u64),
+    /// A range of a file is written: from now on the object of that name can be had → [`Response::Done`].
+    SealFile {
+        /// The name that came with the range.
+        loc: ArenaLoc,
+        /// The object.
+        id: ObjectId,
+        /// Its owner.
+        owner: WorkerId,
+        /// `shoal_store::Sum` of its bytes.
+        sum: u64,
+    },
+    /// An object is not where it was sealed → [`Response::At`], [`Response::Mapped`] or [`Response::Lost`].
+    Locate {
+        /// The object.
+        id: ObjectId,
+        /// Its name: where it was sealed.
+        loc: ArenaLoc,
+        /// Places that were told before were empty again when this client came there: a mapping, please.
+        map: bool,
+    },
     /// Know this actor from now on; its arguments follow with [`ToNode::StartActor`] → [`Response::Registered`].
     RegisterActor(Box<ActorSpec>),
     /// → [`Response::Actor`].
@@ -169,6 +195,24 @@ pub enum Response {
         /// Whether the lessee must reserve its pages (ARENA-4).
         cold: bool,
     },
+    /// A range of a file, to be written through a mapping. [file]
+    File {
+        /// Its name, and its length.
+        loc: ArenaLoc,
+        /// First byte in the file.
+        offset: u64,
+    },
+    /// The object lies there.
+    At(ArenaLoc),
+    /// The object is to be mapped from a file. [file]
+    Mapped {
+        /// First byte in the file.
+        offset: u64,
+        /// Bytes.
+        len: u64,
+    },
+    /// The object is nowhere: why.
+    Lost(String),
     /// The actor is known; or, with `get_if_exists`-like names, the name belongs to this one.
     Registered(Result<(), NameTaken>),
     /// The actor of that name.

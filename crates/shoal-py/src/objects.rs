@@ -67,10 +67,13 @@ fn open<'py>(
     value: &Value,
     copy: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let bytes = runtime.open(id, value).map_err(|e| match e.kind {
-        ErrorKind::ObjectLost => errors::exception(py, &py.detach(|| runtime.why_lost(id, e))),
-        _ => errors::exception(py, &e),
-    })?;
+    let bytes = match runtime.open(id, value).map_err(|e| errors::exception(py, &e))? {
+        Ok(bytes) => bytes,
+        Err(loc) => py.detach(|| runtime.fetch(id, loc)).map_err(|e| match e.kind {
+            ErrorKind::ObjectLost => errors::exception(py, &py.detach(|| runtime.why_lost(id, e))),
+            _ => errors::exception(py, &e),
+        })?,
+    };
     decode(py, bytes, copy)
 }
 

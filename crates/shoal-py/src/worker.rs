@@ -15,7 +15,7 @@ use shoal_proto::lane::{ArgsFrame, Request, Slot, Target};
 use shoal_types::{
     ActorId, ActorSpec, Address, ErrorKind, ErrorValue, FunctionId, LaneId, ObjectId, TaskId, Value, is_stream,
 };
-use shoal_worker::{Answer, CallFrame, Room, Runtime, ValueBytes, Work};
+use shoal_worker::{Answer, CallFrame, Room, Runtime, Work};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -420,11 +420,15 @@ fn arguments<'py>(py: Python<'py>, runtime: &Runtime, frame: &ArgsFrame<'_>) -> 
         let value = match slot {
             Slot::Value(bytes) => decode_slice(py, bytes)?,
             Slot::Stored(object, loc) => {
-                let pinned = runtime.pin(object.id, *loc).map_err(|e| {
-                    let error = py.detach(|| runtime.why_argument_lost(*object, e));
-                    errors::exception(py, &error)
-                })?;
-                decode(py, ValueBytes::Pinned(pinned), false)?
+                let bytes = match runtime.open_stored(object.id, *loc).map_err(|e| errors::exception(py, &e))? {
+                    Ok(bytes) => bytes,
+                    Err(loc) => {
+                        let fetched = py.detach(|| runtime.fetch(object.id, loc));
+                        let why = |e| py.detach(|| runtime.why_argument_lost(*object, e));
+                        fetched.map_err(|e| errors::exception(py, &why(e)))?
+                    }
+                };
+                decode(py, bytes, false)?
             }
         };
         match name {

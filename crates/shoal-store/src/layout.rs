@@ -16,7 +16,8 @@
 //! | EMPTY | OPEN | lessee: `begin` |
 //! | OPEN | SEALED | lessee: `seal` (Release: what precedes it is the object) |
 //! | OPEN | FREE | lessee: writer dropped |
-//! | SEALED | EVICTING | server: `free` |
+//! | SEALED | EVICTING | server: `free`, `take_out` |
+//! | EVICTING | SEALED | server: `take_out`, when it is pinned |
 //! | EVICTING | FREE | server: no pin is left |
 //! | FREE | EMPTY, generation + 1 | lessee: all entries of the chunk are FREE |
 //!

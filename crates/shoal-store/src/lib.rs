@@ -67,6 +67,7 @@ mod sync;
 
 // What loom has no model of: files, mappings, and all that stands on them.
 not_in_models! {
+    mod arena_memory;
     mod client;
     mod copy;
     mod error;
@@ -77,14 +78,20 @@ not_in_models! {
     mod ranges;
     mod server;
     mod space;
+    pub mod spill;
+    mod storage;
+    mod sum;
     #[cfg(test)]
     mod tests;
 
-    pub use client::{ArenaClient, Begin, Pinned, Writer};
+    pub use arena_memory::ArenaMemory;
+    pub use client::{ArenaClient, Begin, FileSpace, FileView, Pinned, Writer};
     pub use copy::copy_into;
     pub use error::{Holder, StoreError};
     pub use grant::{ChunkGrant, ChunkReturn, ClientSlot};
     pub use server::{ArenaServer, ArenaStats, Freed, Left};
+    pub use storage::{Folder, SpillFile, Storage, Trouble};
+    pub use sum::Sum;
 }
 
 #[cfg(all(loom, test))]

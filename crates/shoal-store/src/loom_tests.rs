@@ -73,6 +73,15 @@ impl World {
         free
     }
 
+    /// The server takes the object out, if nobody has it pinned; else it is as it was.
+    fn take_out(&self) -> bool {
+        let gone = self.free();
+        if !gone {
+            meet::keep(&self.table(), ENTRY, GENERATION);
+        }
+        gone
+    }
+
     /// The lessee starts the chunk again when it sees it FREE, and seals another object there.
     fn write_anew(&self) {
         let table = self.table();
@@ -154,5 +163,22 @@ fn the_pins_of_every_client_count() {
             world.write_anew();
         }
         let _ = readers.map(|reader| reader.join().unwrap());
+    });
+}
+
+#[test]
+fn what_is_taken_out_is_not_read_and_what_is_kept_can_be_pinned_again() {
+    model(|| {
+        let world = World::new();
+        let readers = [0, 1].map(|client| {
+            let world = world.clone();
+            thread::spawn(move || world.read(client))
+        });
+        let gone = world.take_out();
+        if gone {
+            world.write_anew();
+        }
+        let _ = readers.map(|reader| reader.join().unwrap());
+        assert_eq!(world.read(0), !gone, "a reader that was too late at first finds it, or it is gone");
     });
 }

@@ -1,5 +1,5 @@
 //! Where pins and frees meet (ARENA-2): each side stores, fences, and only then reads what the other stores.
-use crate::layout::{EVICTING, FREE, Table};
+use crate::layout::{EVICTING, FREE, SEALED, Table};
 use crate::pin_table::{PinKey, PinTable};
 use crate::slots::{Slots, Spot};
 use crate::sync::{Ordering, fence};
@@ -37,6 +37,12 @@ pub(crate) fn was_put_off(table: &Table, entry: u32, generation: u32) -> bool {
 pub(crate) fn evict(table: &Table, entry: u32, generation: u32) {
     table.set(entry, generation, EVICTING);
     crash_point!(22, "free.evicting");
+}
+
+/// Server: somebody has it pinned, and it stays. Who saw EVICTING meanwhile asks where it is.
+pub(crate) fn keep(table: &Table, entry: u32, generation: u32) {
+    table.set(entry, generation, SEALED);
+    crash_point!(25, "spill.kept");
 }
 
 /// Server: which of these, all of them EVICTING, are pinned.

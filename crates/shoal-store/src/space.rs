@@ -56,35 +56,38 @@ impl Space {
     }
 
     /// Takes between `min` and `max` bytes, the warmest that fit: what this client used last, what another used, space
-    /// without pages, anything.
-    pub fn take(&mut self, slot: ClientSlot, min: u64, max: u64) -> Option<Taken> {
-        let (offset, len) =
-            self.find_warm(slot, min, max).or_else(|| self.find_cold(max)).or_else(|| self.find_any(max))?;
+    /// without pages, anything. All of it lies before `end`.
+    pub fn take(&mut self, slot: ClientSlot, min: u64, max: u64, end: u64) -> Option<Taken> {
+        let found = self.find_warm(slot, min, max, end).or_else(|| self.find_cold(max, end));
+        let (offset, len) = found.or_else(|| best_fit(&self.free_before(end), max))?;
         self.free.remove(offset, len);
         let warm = self.take_warmth(offset, len);
         Some(Taken { offset, len, cold: len - warm })
     }
 
-    fn find_warm(&self, slot: ClientSlot, min: u64, max: u64) -> Option<(u64, u64)> {
+    fn free_before(&self, end: u64) -> Ranges {
+        let mut free = self.free.clone();
+        free.remove(end, u64::MAX - end);
+        free
+    }
+
+    fn find_warm(&self, slot: ClientSlot, min: u64, max: u64, end: u64) -> Option<(u64, u64)> {
         // A much larger range is left whole for an object of its size.
         let fits = |warm: &Warm| warm.len >= min && warm.len / 4 <= max;
-        let best = self.warm.iter().filter(|(_, warm)| fits(warm)).min_by_key(|(_, warm)| {
+        let before = |offset: u64, warm: &Warm| offset + warm.len.min(max) <= end;
+        let best = self.warm.iter().filter(|(offset, warm)| fits(warm) && before(**offset, warm)).min_by_key(|(_, warm)| {
             (warm.last != Some(slot), warm.len.saturating_sub(max), Reverse(warm.len.min(max)), Reverse(warm.order))
         })?;
         Some((*best.0, best.1.len.min(max)))
     }
 
     /// Best fit among the gaps between warm ranges.
-    fn find_cold(&self, len: u64) -> Option<(u64, u64)> {
-        let mut cold = self.free.clone();
+    fn find_cold(&self, len: u64, end: u64) -> Option<(u64, u64)> {
+        let mut cold = self.free_before(end);
         for (&offset, warm) in &self.warm {
             cold.remove(offset, warm.len);
         }
         best_fit(&cold, len)
-    }
-
-    fn find_any(&self, len: u64) -> Option<(u64, u64)> {
-        best_fit(&self.free, len)
     }
 
     /// Takes the warmth off a range; returns how much there was.
@@ -220,29 +223,41 @@ mod tests {
     #[test]
     fn the_last_user_gets_its_range_back() {
         let mut space = Space::new(1000, 500);
-        let (a, b) = (space.take(A, 100, 100).unwrap(), space.take(B, 100, 100).unwrap());
+        let (a, b) = (space.take(A, 100, 100, 1000).unwrap(), space.take(B, 100, 100, 1000).unwrap());
         assert_eq!((a.cold, b.cold), (100, 100));
         space.put_warm(a.offset, 100, Some(A), false);
         space.put_warm(b.offset, 100, Some(B), false);
-        assert_eq!(space.take(A, 50, 100), Some(Taken { cold: 0, ..a }));
-        assert_eq!(space.take(A, 50, 100), Some(Taken { cold: 0, ..b }), "then another's");
-        assert_eq!(space.take(A, 50, 100).unwrap().cold, 100);
+        assert_eq!(space.take(A, 50, 100, 1000), Some(Taken { cold: 0, ..a }));
+        assert_eq!(space.take(A, 50, 100, 1000), Some(Taken { cold: 0, ..b }), "then another's");
+        assert_eq!(space.take(A, 50, 100, 1000).unwrap().cold, 100);
+    }
+
+    #[test]
+    fn nothing_beyond_the_end_is_taken() {
+        let mut space = Space::new(1000, 900);
+        assert_eq!(space.take(A, 600, 600, 500), None);
+        let first = space.take(A, 500, 500, 500).unwrap();
+        assert_eq!((first.offset, space.take(A, 1, 1, 500)), (0, None));
+        let rest = space.take(A, 500, 500, 1000).unwrap();
+        space.put_warm(rest.offset, 500, Some(A), false);
+        assert_eq!(space.take(A, 100, 100, 500), None, "nor what is warm");
+        assert_eq!(space.take(A, 100, 100, 1000).unwrap().cold, 0);
     }
 
     #[test]
     fn small_needs_leave_a_large_warm_range_whole() {
         let mut space = Space::new(1000, 900);
-        let big = space.take(A, 500, 500).unwrap();
+        let big = space.take(A, 500, 500, 1000).unwrap();
         space.put_warm(big.offset, 500, Some(A), true);
-        assert_eq!(space.take(A, 10, 10).unwrap().cold, 10);
-        assert_eq!(space.take(A, 500, 500), Some(Taken { cold: 0, ..big }));
+        assert_eq!(space.take(A, 10, 10, 1000).unwrap().cold, 10);
+        assert_eq!(space.take(A, 500, 500, 1000), Some(Taken { cold: 0, ..big }));
     }
 
     #[test]
     fn warm_ranges_cool_by_age_then_by_amount() {
         let mut space = Space::new(1000, 250);
         for n in 0..3 {
-            let taken = space.take(A, 100, 100).unwrap();
+            let taken = space.take(A, 100, 100, 1000).unwrap();
             assert_eq!(taken.offset, n * 100);
         }
         for n in 0..3 {
@@ -260,7 +275,7 @@ mod tests {
     #[test]
     fn the_latest_exact_extent_of_a_client_is_no_excess() {
         let mut space = Space::new(1000, 50);
-        let (one, two) = (space.take(A, 200, 200).unwrap(), space.take(A, 200, 200).unwrap());
+        let (one, two) = (space.take(A, 200, 200, 1000).unwrap(), space.take(A, 200, 200, 1000).unwrap());
         space.put_warm(one.offset, 200, Some(A), true);
         space.put_warm(two.offset, 200, Some(A), true);
         assert_eq!(space.cool(S(0), u64::MAX), [(one.offset, 200)]);
@@ -271,10 +286,10 @@ mod tests {
     #[test]
     fn neighbours_of_one_client_merge() {
         let mut space = Space::new(1000, 900);
-        let taken = space.take(A, 300, 300).unwrap();
+        let taken = space.take(A, 300, 300, 1000).unwrap();
         for part in [0, 200, 100] {
             space.put_warm(taken.offset + part, 100, Some(A), false);
         }
-        assert_eq!(space.take(A, 300, 300), Some(Taken { cold: 0, ..taken }));
+        assert_eq!(space.take(A, 300, 300, 1000), Some(Taken { cold: 0, ..taken }));
     }
 }

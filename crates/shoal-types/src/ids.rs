@@ -97,6 +97,8 @@ impl ObjectId {
     /// The index that stands for the next item of a generator: what who waits for one waits for. Its owner has no entry
     /// for it; another process's has a value, with the item's ref inside, while an item is there that was not read.
     pub const NEXT_INDEX: u32 = u32::MAX - 2;
+    /// The index of a frame of a lane that no ring holds: it lies in the arena until its reader has taken it.
+    pub const FRAME_INDEX: u32 = u32::MAX - 3;
 
     /// Return `index` of `task`.
     pub fn new(task: TaskId, index: u32) -> Self {

@@ -103,7 +103,7 @@ impl Runtime {
             ToClient::Response { req, body } if req & ASYNC_CHUNK != 0 => self.on_chunk(body),
             ToClient::Response { req, .. } if req & SIGN != 0 => {}
             ToClient::Response { req, body } => {
-                self.answers.lock().ready.insert(req, body);
+                self.answers.lock().ready.insert(req, (body, fds));
                 self.answered.notify_all();
             }
             ToClient::LaneOpened { lane, caller, peer, wake, my_slot, peer_slot } => {

@@ -117,20 +117,25 @@ impl Control {
 impl Runtime {
     /// Asks the daemon and waits for its answer. Not under the state lock, not on the I/O thread, not with the GIL.
     pub fn ask(&self, body: Request) -> Result<Response, ErrorValue> {
+        self.ask_for_files(body).map(|(response, _)| response)
+    }
+
+    /// As [`Runtime::ask`], for an answer that may bring files.
+    pub(crate) fn ask_for_files(&self, body: Request) -> Result<(Response, Vec<OwnedFd>), ErrorValue> {
         let req = self.control.next_request();
         self.control.send(&ToNode::Request { req, body });
         if self.control.full.load(SeqCst) {
             self.kick.kick();
         }
         match self.await_answer(req) {
-            Some(Response::Failed(error)) => Err(error),
-            Some(response) => Ok(response),
+            Some((Response::Failed(error), _)) => Err(error),
+            Some(answer) => Ok(answer),
             None => Err(self.dead().unwrap_or_else(|| ErrorValue::new(ErrorKind::NodeDied, "the session has ended"))),
         }
     }
 
     /// `None` when the session has ended.
-    fn await_answer(&self, req: u64) -> Option<Response> {
+    fn await_answer(&self, req: u64) -> Option<(Response, Vec<OwnedFd>)> {
         let mut answers = self.answers.lock();
         let mut late = false;
         loop {

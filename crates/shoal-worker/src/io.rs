@@ -8,6 +8,7 @@ use crate::pulse::{Beat, Pulse};
 use crate::runtime::Runtime;
 use rustix::event::{PollFd, PollFlags, poll};
 use shoal_owner::Event;
+use shoal_proto::control::ToNode;
 use shoal_wait::Leader;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -212,7 +213,11 @@ impl<'a> Io<'a> {
         }
         self.interrupt = runtime.executor.cancels.interrupt_due();
         if runtime.store.take_sweep_hint() {
-            runtime.tell_node(&shoal_proto::control::ToNode::Unpinned);
+            runtime.tell_node(&ToNode::Unpinned);
+        }
+        let unmapped = runtime.store.take_unmapped();
+        if !unmapped.is_empty() {
+            runtime.tell_node(&ToNode::Unmapped(unmapped));
         }
         if runtime.active.load(SeqCst) {
             self.adapt(dropped);

@@ -1,9 +1,11 @@
 //! Values in and out: small ones in this process's memory, large ones in the arena.
 use crate::runtime::Runtime;
+use shoal_crash::crash_point;
 use shoal_owner::Event;
 use shoal_proto::control::{Request, Response, ToNode};
-use shoal_store::{Begin, ChunkGrant, Pinned, StoreError, Writer};
+use shoal_store::{Begin, ChunkGrant, FileSpace, FileView, Pinned, StoreError, Writer};
 use shoal_types::{ArenaLoc, ErrorKind, ErrorValue, ObjectId, RefWire, TaskId, Value, WorkerId};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -25,6 +27,8 @@ pub enum ValueBytes {
     Inline(Arc<[u8]>),
     /// In the arena, pinned.
     Pinned(Pinned),
+    /// In a file, mapped.
+    Mapped(FileView),
 }
 
 impl ValueBytes {
@@ -34,6 +38,7 @@ impl ValueBytes {
             Self::Inline(bytes) => bytes,
             // SAFETY: a sealed object is written by nobody while it is pinned (ARENA-1, ARENA-2).
             Self::Pinned(pinned) => unsafe { pinned.as_slice() },
+            Self::Mapped(view) => view.as_slice(),
         }
     }
 }
@@ -54,32 +59,52 @@ impl Runtime {
             fill(&mut bytes);
             return Ok(Value::Inline { bytes: bytes.into(), refs });
         }
-        let mut writer = self.space(id, owner, len as u64)?;
-        fill(writer.bytes_mut());
-        Ok(Value::Stored { loc: writer.seal(), refs })
+        let loc = match self.space(id, owner, len as u64)? {
+            Space::Arena(mut writer) => {
+                fill(writer.bytes_mut());
+                writer.seal()
+            }
+            Space::File(mut file) => {
+                fill(file.space.bytes_mut());
+                file.seal(id, owner)?
+            }
+        };
+        Ok(Value::Stored { loc, refs })
     }
 
-    /// Space of exactly `len` bytes in the arena.
-    fn space(&self, id: ObjectId, owner: WorkerId, len: u64) -> Result<Writer, Full> {
+    /// Space of exactly `len` bytes in the arena, or, when there can be none, in a file.
+    fn space(&self, id: ObjectId, owner: WorkerId, len: u64) -> Result<Space<'_>, Full> {
         if len >= FREED_FIRST || self.drops.lock().len() >= FREED_TOGETHER {
             self.drain_drops(&mut self.lock());
         }
         loop {
             let at_least = match self.store.begin(len, id, owner) {
-                Ok(Begin::Write(writer)) => return Ok(writer),
+                Ok(Begin::Write(writer)) => return Ok(Space::Arena(writer)),
                 Ok(Begin::NeedChunk { at_least }) => at_least,
                 Err(error) => return Err(Full(no_room(&error))),
             };
             // What was dropped is freed first: its pages are warm, and may be the very ones that are leased next.
             self.drain_drops(&mut self.lock());
             self.return_chunks();
-            match self.ask(Request::LeaseChunk(at_least)).map_err(Full)? {
-                Response::Chunk { offset, len, entries, generation, cold } => {
+            match self.ask_for_files(Request::Space(at_least)).map_err(Full)? {
+                (Response::Chunk { offset, len, entries, generation, cold }, _) => {
                     self.add_chunk(ChunkGrant { offset, len, entries, generation, cold }).map_err(Full)?;
                 }
+                (Response::File { loc, offset }, files) => return self.file_space(loc, offset, &files),
                 _ => return Err(Full(ErrorValue::new(ErrorKind::System, "the daemon answered out of turn"))),
             }
         }
+    }
+
+    fn file_space(&self, loc: ArenaLoc, offset: u64, files: &[OwnedFd]) -> Result<Space<'_>, Full> {
+        let give_up = |error: &StoreError| {
+            self.tell_node(&ToNode::GiveUpFile(loc));
+            Full(no_room(error))
+        };
+        let file = files.first().ok_or(StoreError::OutOfBounds("an answer without its file"));
+        let space = file.and_then(|file| self.store.file_space(file, offset, loc.len));
+        let space = space.map_err(|error| give_up(&error))?;
+        Ok(Space::File(FileObject { runtime: self, space, loc, sealed: false }))
     }
 
     fn add_chunk(&self, grant: ChunkGrant) -> Result<(), ErrorValue> {
@@ -97,7 +122,7 @@ impl Runtime {
     /// Puts a frame that no ring holds into the arena, for `reader`, and gives the frame that names it; or how much
     /// space is missing.
     pub(crate) fn far_frame(&self, frame: &[u8], reader: WorkerId) -> Result<Vec<u8>, u64> {
-        let id = ObjectId::new(self.next_task(), 0);
+        let id = ObjectId::new(self.next_task(), ObjectId::FRAME_INDEX);
         match self.store.begin(frame.len() as u64, id, reader) {
             Ok(Begin::Write(mut writer)) => {
                 writer.bytes_mut().copy_from_slice(frame);
@@ -146,12 +171,46 @@ impl Runtime {
         self.executor.flush_all(self);
     }
 
-    /// The bytes of a value that is there.
-    pub fn open(&self, id: ObjectId, value: &Value) -> Result<ValueBytes, ErrorValue> {
+    /// The bytes of a value; `Err` with its place when they are not at hand: [`Runtime::fetch`] waits for them.
+    pub fn open(&self, id: ObjectId, value: &Value) -> Result<Result<ValueBytes, ArenaLoc>, ErrorValue> {
         match value {
-            Value::Inline { bytes, .. } => Ok(ValueBytes::Inline(Arc::clone(bytes))),
-            Value::Stored { loc, .. } => self.pin(id, *loc).map(ValueBytes::Pinned),
+            Value::Inline { bytes, .. } => Ok(Ok(ValueBytes::Inline(Arc::clone(bytes)))),
+            Value::Stored { loc, .. } => self.open_stored(id, *loc),
             Value::Error(error) => Err((**error).clone()),
+        }
+    }
+
+    /// As [`Runtime::open`], for a value in the object store.
+    pub fn open_stored(&self, id: ObjectId, loc: ArenaLoc) -> Result<Result<ValueBytes, ArenaLoc>, ErrorValue> {
+        match self.store.pin(loc, id) {
+            Ok(pinned) => Ok(Ok(ValueBytes::Pinned(pinned))),
+            Err(StoreError::Gone(_)) => Ok(self.store.viewed(id, loc).map(ValueBytes::Mapped).ok_or(loc)),
+            Err(error) => Err(lost(id, &error)),
+        }
+    }
+
+    /// The bytes of a value that is not where it was sealed: the daemon brings it back, or has it mapped from a file.
+    /// Waits for it; without the GIL.
+    pub fn fetch(&self, id: ObjectId, loc: ArenaLoc) -> Result<ValueBytes, ErrorValue> {
+        // What is let go of is told while the I/O thread is awake.
+        self.activity();
+        let mut late = 0;
+        loop {
+            crash_point!(37, "object.asked");
+            match self.ask_for_files(Request::Locate { id, loc, map: late >= OUTRUN })? {
+                (Response::At(place), _) => match self.store.pin(place, id) {
+                    Ok(pinned) => return Ok(ValueBytes::Pinned(pinned)),
+                    Err(StoreError::Gone(_)) => late += 1,
+                    Err(error) => return Err(lost(id, &error)),
+                },
+                (Response::Mapped { offset, len }, files) => {
+                    let file = files.first().ok_or(StoreError::OutOfBounds("an answer without its file"));
+                    let view = file.and_then(|file| self.store.view(file, offset, len, (id, loc)));
+                    return view.map(ValueBytes::Mapped).map_err(|error| no_room(&error));
+                }
+                (Response::Lost(why), _) => return Err(ErrorValue::new(ErrorKind::ObjectLost, why)),
+                _ => return Err(ErrorValue::new(ErrorKind::System, "the daemon answered out of turn")),
+            }
         }
     }
 
@@ -170,11 +229,6 @@ impl Runtime {
     pub fn why_argument_lost(&self, object: RefWire, error: ErrorValue) -> ErrorValue {
         let error = self.why_lost(object.id, error);
         self.lock().owner.owner_death(&object.owner.worker).unwrap_or(error)
-    }
-
-    /// Pins an object of the arena.
-    pub fn pin(&self, id: ObjectId, loc: ArenaLoc) -> Result<Pinned, ErrorValue> {
-        self.store.pin(loc, id).map_err(|e| ErrorValue::new(ErrorKind::ObjectLost, format!("object {id}: {e}")))
     }
 
     /// Takes a value into ownership: `put`. It has one local ref.
@@ -221,6 +275,46 @@ impl Runtime {
     pub fn return_of(&self, task: TaskId, index: u32) -> RefWire {
         RefWire { id: ObjectId::new(task, index), owner: self.address() }
     }
+}
+
+/// How often a reader comes too late at places that it was told before it asks for what nobody takes away.
+const OUTRUN: u32 = 2;
+
+/// Where an object is written.
+enum Space<'a> {
+    Arena(Writer),
+    File(FileObject<'a>),
+}
+
+/// A range of a file that is given up unless it is sealed.
+struct FileObject<'a> {
+    runtime: &'a Runtime,
+    space: FileSpace,
+    loc: ArenaLoc,
+    sealed: bool,
+}
+
+impl FileObject<'_> {
+    /// The object can be had from now on.
+    fn seal(mut self, id: ObjectId, owner: WorkerId) -> Result<ArenaLoc, Full> {
+        let (loc, sum) = (self.loc, self.space.sum());
+        crash_point!(36, "file.written");
+        self.runtime.ask(Request::SealFile { loc, id, owner, sum }).map_err(Full)?;
+        self.sealed = true;
+        Ok(loc)
+    }
+}
+
+impl Drop for FileObject<'_> {
+    fn drop(&mut self) {
+        if !self.sealed {
+            self.runtime.tell_node(&ToNode::GiveUpFile(self.loc));
+        }
+    }
+}
+
+fn lost(id: ObjectId, error: &StoreError) -> ErrorValue {
+    ErrorValue::new(ErrorKind::ObjectLost, format!("object {id}: {error}"))
 }
 
 /// Marks requests whose answer the I/O thread uses itself.

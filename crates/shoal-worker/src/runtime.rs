@@ -46,7 +46,8 @@ pub enum Fatal {
 /// Answers of the daemon by request number.
 #[derive(Default)]
 pub(crate) struct Answers {
-    pub(crate) ready: FxHashMap<u64, Response>,
+    /// With the files that came along.
+    pub(crate) ready: FxHashMap<u64, (Response, Vec<OwnedFd>)>,
     pub(crate) closed: bool,
 }
 

@@ -29,6 +29,11 @@ for _command in (list_command, get_command, summary_command, timeline_command, w
 @click.option(
     "--object-store-memory", type=int, help="Bytes of the object store; by default 30 % of what is available."
 )
+@click.option(
+    "--object-spilling-directory",
+    default=None,
+    help="Folder, or several separated by commas, for objects that the object store has no room for.",
+)
 def start(head: bool, resources: str | None, memory: int | None, **sizes: Any) -> None:
     """Starts an instance that runs until 'shoal stop'."""
     from shoal.core.options import Scope, check_options
@@ -110,6 +115,9 @@ def status(address: str | None, verbose: bool) -> None:
     click.echo("workers: " + ", ".join(f"{count} {kind}" for kind, count in found["workers"].items()))
     store = found["object_store"]
     click.echo(f"object store: {store['objects']} objects, {_size(store['used'])} of {_size(store['capacity'])} used")
+    spilled = store["spilled"]
+    if spilled["objects"]:
+        click.echo(f"on disk: {spilled['objects']} objects, {_size(spilled['file_bytes'])} in {spilled['files']} files")
     for line in found["waiting"]:
         click.echo(f"waiting: {line if isinstance(line, str) else json.dumps(line)}")
 

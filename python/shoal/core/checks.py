@@ -1,6 +1,7 @@
 """What a value given for an option may be: each check returns the value as it is used, or says what was wrong."""
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -103,6 +104,25 @@ def any_text(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise wrong_type(name, "a string", value)
     return value
+
+
+def folders(name: str, value: Any) -> list[str]:
+    """A folder, or several: as a list, or separated by commas."""
+    takes = "a folder or a list of folders"
+    given = value.split(",") if isinstance(value, str) else [value] if isinstance(value, os.PathLike) else value
+    if not isinstance(given, list | tuple) or not given:
+        raise wrong_type(name, takes, value)
+    found = []
+    for item in given:
+        if not isinstance(item, str | os.PathLike):
+            raise wrong_type(name, takes, value)
+        path = os.fspath(item)
+        if "://" in path:
+            raise ValueError(f"{name} takes folders of this machine so far, not the URL {path!r}")
+        if not path.strip():
+            raise wrong_value(name, takes, value)
+        found.append(os.path.abspath(os.path.expanduser(path.strip())))
+    return found
 
 
 def truth(name: str, value: Any) -> bool:

@@ -145,14 +145,16 @@ GENERATORS = (
 OBJECTS = (
     Row(
         "ObjectStoreFullError",
-        "Shared memory has no room for the value; the text has sizes and the largest holders.",
-        "Let go of refs and of arrays that were got, put in smaller pieces, or `shoal.init(object_store_memory=)`.",
+        "Neither shared memory nor a disk has room for the value, also after `object_store_full_seconds`; the text "
+        "says why, and has the largest objects and who holds them.",
+        "Let go of refs and of arrays that were got, make room on the disk, or "
+        "`shoal.init(object_spilling_directory=, object_store_memory=)`.",
         ("StoreFull",),
     ),
     Row(
         "ObjectLostError",
         "The value is gone: its owner freed it while this process still used a copy of the ref that was made outside "
-        "of shoal (pickled by hand), or it can't be read. `object_ref_hex` says which.",
+        "of shoal (pickled by hand), or it was spilled to disk and can't be read back. `object_ref_hex` says which.",
         "Keep a ref where the value is needed, and send refs as arguments or results only.",
         ("ObjectLost",),
     ),

@@ -90,12 +90,15 @@ _METHOD = [
     _BACKPRESSURE,
 ]
 
+_SPILLED = "shoal's own: where objects go that the object store has no room for"
+
 _INIT = [
     _yes("address", checks.any_text, "string", "None", 'None, "auto", "local" or `unix:PATH`'),
     _yes("num_cpus", checks.amount, "number ≥ 0", "min(affinity, cgroup quota)"),
     _yes("num_gpus", checks.whole(0), "int ≥ 0", "those that are visible"),
     _yes("resources", checks.custom_resources, "dict of numbers", "{}"),
     _yes("object_store_memory", checks.byte_count, "bytes", "30 % of what is available"),
+    _yes("object_spilling_directory", checks.folders, "folder, or several", "the session's folder", _SPILLED),
     _yes("namespace", checks.text, "string", "a random one"),
     _yes("ignore_reinit_error", checks.truth, "bool", "False"),
     _yes("log_to_driver", checks.truth, "bool", "True"),
@@ -121,7 +124,7 @@ _INIT = [
     _later("_node_ip_address", "string", "127.0.0.1"),
     _taken("_metrics_export_port", _WHOLE0, "int", "None"),
     _later("_plasma_directory", "string"),
-    _later("_object_spilling_directory", "string"),
+    _yes("_object_spilling_directory", checks.folders, "folder, or several", "None", "as `object_spilling_directory`"),
     _later("_tracing_startup_hook", "string"),
     _taken("_labels", checks.mapping, "dict", "{}"),
 ]

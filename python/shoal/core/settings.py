@@ -68,12 +68,27 @@ def _switch(text: str) -> bool:
 
 _ROWS = [
     Setting(
+        "automatic_object_spilling_enabled",
+        True,
+        "1 or 0",
+        _switch,
+        "Whether objects that the object store has no room for go to disk. Without it, a full object store is "
+        "`ObjectStoreFullError`.",
+    ),
+    Setting(
         "dedup_logs",
         True,
         "1 or 0",
         _switch,
         "Equal lines that several workers print within 3 s are shown once, with their count.",
         node=False,
+    ),
+    Setting(
+        "local_fs_capacity_threshold",
+        0.95,
+        "a number from 0 to 1",
+        _number(0.0, 1.0),
+        "Share of a file system in use from which on nothing more is spilled to it.",
     ),
     Setting(
         "log_burst_lines",
@@ -121,6 +136,21 @@ _ROWS = [
         _number(0.0, 1.0),
         "Share of the memory of the machine, or of the tightest control group around the node, that may be used before "
         "a worker process is killed.",
+    ),
+    Setting(
+        "object_spilling_threshold",
+        0.8,
+        "a number from 0 to 1",
+        _number(0.0, 1.0),
+        "Share of the object store in use from which on objects are written to disk, before their room is needed.",
+    ),
+    Setting(
+        "object_store_full_seconds",
+        10.0,
+        "a number of seconds ≥ 0",
+        _number(0.0, 86_400.0),
+        "How long `put` and results wait for room when neither the object store nor a disk has any, before "
+        "`ObjectStoreFullError`.",
     ),
 ]
 

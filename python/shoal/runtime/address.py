@@ -21,7 +21,7 @@ def resolve(address: str | None, *, sized: bool) -> Target:
     Args:
         address: As `init` takes it.
         sized: Whether the size of a new instance was given (`num_cpus`, `num_gpus`, `resources`,
-            `object_store_memory`).
+            `object_store_memory`, `object_spilling_directory`).
 
     Raises:
         ValueError: The address has no known form, or a size was given for an instance that runs already.
@@ -39,8 +39,8 @@ def resolve(address: str | None, *, sized: bool) -> Target:
         named = running
     if sized:
         raise ValueError(
-            "num_cpus, num_gpus, resources, object_store_memory and _system_config can't be given for the instance "
-            f"{named!r}, which runs already; address='local' starts a new one"
+            "num_cpus, num_gpus, resources, object_store_memory, object_spilling_directory and _system_config can't be "
+            f"given for the instance {named!r}, which runs already; address='local' starts a new one"
         )
     return Target(path_of(named), False)
 

@@ -1,5 +1,7 @@
 """What a new node is started with."""
 
+import os
+import tempfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,11 +17,12 @@ def node_config(options: Mapping[str, Any], *, owned: bool) -> dict[str, Any]:
 
     Args:
         options: Checked arguments of `init`: num_cpus, num_gpus, resources, object_store_memory, _memory,
-            _system_config.
+            object_spilling_directory, _system_config.
         owned: Whether the node ends with its first client.
 
     Raises:
-        ValueError: More GPUs are asked for than are visible, or the object store is too small.
+        ValueError: More GPUs are asked for than are visible, the object store is too small, or a folder to spill to
+            can't be written.
     """
     available = machine.available_memory()
     store = options.get("object_store_memory") or int(available * machine.ARENA_SHARE)
@@ -35,7 +38,27 @@ def node_config(options: Mapping[str, Any], *, owned: bool) -> dict[str, Any]:
         "gpu_ids": gpus or [str(number) for number in range(count)],
         "resources": dict(options.get("resources", {})),
         "object_store_memory": store,
+        "spill_directories": _writable(options),
         "memory": options.get("_memory") or max(0, available - store),
         "owned_by_first_client": owned,
         "settings": settings.of_node(options.get("_system_config")),
     }
+
+
+def _writable(options: Mapping[str, Any]) -> list[str]:
+    """The folders that objects are spilled to, made where they are not there."""
+    for name in ("object_spilling_directory", "_object_spilling_directory"):
+        folders: list[str] = options.get(name, [])
+        for folder in folders:
+            try:
+                os.makedirs(folder, mode=0o700, exist_ok=True)
+                with tempfile.TemporaryFile(dir=folder) as file:
+                    file.write(b"shoal")
+            except OSError as error:
+                raise ValueError(
+                    f"{name}: objects can't be spilled to {folder} ({error.strerror or error}): give a folder that can "
+                    "be written"
+                ) from error
+        if folders:
+            return folders
+    return []

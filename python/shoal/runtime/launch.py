@@ -36,7 +36,8 @@ def start_node(config: Mapping[str, Any]) -> tuple[socket.socket, dict[str, str]
 
     Args:
         config: num_cpus, num_gpus, gpu_ids, resources, object_store_memory, memory (bytes), owned_by_first_client;
-            infeasible_grace (seconds; `None` for never) and max_workers if they differ from the defaults.
+            spill_directories; infeasible_grace (seconds; `None` for never) and max_workers if they differ from the
+            defaults.
 
     Returns:
         A connected socket on which the daemon waits for a greeting, and `address`, `session_dir`, `socket`.
@@ -189,6 +190,7 @@ def _complete(config: Mapping[str, Any], session: str) -> dict[str, Any]:
         "resources": {name: round(float(n) * _UNIT) for name, n in amounts.items() if n},
         "gpu_ids": [str(name) for name in config.get("gpu_ids", [])],
         "object_store_memory": int(config["object_store_memory"]),
+        "spill_directories": config.get("spill_directories", []),
         "max_workers": config.get("max_workers", min(limit, max(16, int(config.get("memory", 0)) // _WORKER_BYTES))),
         "infeasible_grace": config.get("infeasible_grace", 30.0),
         "hostname": os.uname().nodename,

@@ -14,7 +14,15 @@ if TYPE_CHECKING:
 
     from shoal.logging_config import LoggingConfig
 
-_SIZES = ("num_cpus", "num_gpus", "resources", "object_store_memory", "_system_config")
+_SIZES = (
+    "num_cpus",
+    "num_gpus",
+    "resources",
+    "object_store_memory",
+    "object_spilling_directory",
+    "_object_spilling_directory",
+    "_system_config",
+)
 
 
 class _State:
@@ -35,6 +43,7 @@ def init(
     num_gpus: float | None = None,
     resources: Mapping[str, float] | None = None,
     object_store_memory: int | None = None,
+    object_spilling_directory: "str | os.PathLike[str] | list[str | os.PathLike[str]] | None" = None,
     namespace: str | None = None,
     ignore_reinit_error: bool = False,
     log_to_driver: bool = True,
@@ -52,6 +61,9 @@ def init(
         num_gpus: GPUs of a new instance; by default those that are visible.
         resources: Custom resources of a new instance: quantities by name.
         object_store_memory: Bytes of a new instance's object store; by default 30 % of what is available now.
+        object_spilling_directory: The folder, or several, that objects go to when a new instance's object store has no
+            room for them; made if it isn't there. By default the instance's own folder, which is in the temporary
+            folder. Several, on several disks, are written to by turns.
         namespace: Where named actors are looked up; by default a random one.
         ignore_reinit_error: Whether a second `init` returns the session that there is.
         log_to_driver: Whether the lines that workers print appear here.
@@ -83,6 +95,7 @@ def init(
         "num_gpus": num_gpus,
         "resources": resources,
         "object_store_memory": object_store_memory,
+        "object_spilling_directory": object_spilling_directory,
         "namespace": namespace,
         "ignore_reinit_error": ignore_reinit_error,
         "log_to_driver": log_to_driver,

@@ -160,7 +160,7 @@ impl Node {
         }
         all.push(self.other("the node daemon", std::process::id()));
         all.extend(self.zygotes.values().map(|z| self.other("the process that forks workers", z.pid)));
-        let arena = self.arena.stats();
+        let arena = self.objects.arena.stats();
         let shared = Holding { bytes: arena.used + arena.warm, ..self.other("objects in shared memory", 0) };
         all.push(shared);
         all

@@ -1,11 +1,13 @@
 //! A client process's side: writes into leased chunks, pins and reads everywhere. Callable from any thread; the locks
 //! inside guard the client's own lists, for as long as it takes to change them, never a copy.
 mod chunks;
+mod file;
 mod open;
 mod pin;
 mod windows;
 mod writer;
 
+pub use file::{FileSpace, FileView};
 pub use pin::Pinned;
 pub use writer::Writer;
 
@@ -59,6 +61,7 @@ struct Shared {
     chunks: Mutex<Chunks>,
     windows: Mutex<Windows>,
     sweep_hint: AtomicBool,
+    views: Mutex<file::Views>,
 }
 
 impl Shared {
@@ -87,6 +90,7 @@ impl ArenaClient {
             chunks: Mutex::default(),
             windows: Mutex::default(),
             sweep_hint: AtomicBool::new(false),
+            views: Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }

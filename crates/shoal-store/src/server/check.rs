@@ -1,9 +1,11 @@
 //! For tests: recomputes the account.
 use super::ArenaServer;
+use crate::arena_memory::ArenaMemory;
 use crate::layout::SEALED;
 use crate::mapping::{Mapping, Use};
 use crate::ranges::Ranges;
 use shoal_types::{ArenaLoc, ObjectId};
+use std::sync::Arc;
 
 impl ArenaServer {
     /// Asserts that each byte of the arena is free or some chunk's, once, and that no object lies in free space.
@@ -38,8 +40,9 @@ impl ArenaServer {
 
     /// In a forked child, where the arena isn't mapped: maps it again.
     pub fn remap(&mut self) {
-        let gone =
-            std::mem::replace(&mut self.map, Mapping::new(&self.fd, 0, self.capacity, Use::Write, None).unwrap());
+        let fd = self.memory.fd.try_clone().unwrap();
+        let map = Mapping::new(&fd, 0, self.capacity, Use::Write, None).unwrap();
+        let gone = std::mem::replace(&mut self.memory, Arc::new(ArenaMemory { fd, map }));
         std::mem::forget(gone);
     }
 }

@@ -15,6 +15,8 @@ pub(super) struct Chunk {
     pub entries: u32,
     /// The generation that it was leased with.
     pub lease: u32,
+    /// Larger is later.
+    pub born: u64,
     /// Who writes it, or wrote it last.
     pub lessee: ClientSlot,
     /// `None` while it is leased; then what is sealed, by place.

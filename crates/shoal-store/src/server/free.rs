@@ -52,7 +52,7 @@ impl ArenaServer {
     }
 
     /// The sealed entry that a hint is about (ARENA-1, ARENA-6).
-    fn find(&self, loc: &ArenaLoc, id: ObjectId) -> Option<Victim> {
+    pub(super) fn find(&self, loc: &ArenaLoc, id: ObjectId) -> Option<Victim> {
         let chunk = self.chunks.get(&loc.chunk)?;
         let entry = match &chunk.sealed {
             Some(sealed) => *sealed.get(&loc.entry)?,
@@ -78,7 +78,7 @@ impl ArenaServer {
     }
 
     /// (pinned, not pinned). All of them are EVICTING.
-    fn split_by_pins(&self, victims: Vec<Victim>) -> (Vec<Victim>, Vec<Victim>) {
+    pub(super) fn split_by_pins(&self, victims: Vec<Victim>) -> (Vec<Victim>, Vec<Victim>) {
         if victims.is_empty() {
             return Default::default();
         }
@@ -88,7 +88,7 @@ impl ArenaServer {
         victims.into_iter().partition(|victim| pinned.contains(&key(victim)))
     }
 
-    fn finish(&mut self, victim: &Victim) {
+    pub(super) fn finish(&mut self, victim: &Victim) {
         meet::finish(&self.table(victim.chunk), victim.place, victim.generation);
         self.on_entry_freed(victim);
     }

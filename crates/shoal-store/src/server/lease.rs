@@ -10,6 +10,9 @@ use crate::space::Taken;
 /// What the machine keeps for itself: a look and the reservation that follows aren't one step.
 const MARGIN: u64 = 64 << 20;
 
+/// What the arena keeps for frames, or 1/32 of a small one.
+const FOR_FRAMES: u64 = 4 << 20;
+
 /// The sizes that would do.
 struct Plan {
     min: u64,
@@ -21,8 +24,29 @@ impl ArenaServer {
     /// Leases space for an object of `at_least` bytes: a chunk that grows with the client's demand, from 1 MiB to 64 MiB
     /// and 1/64 of the arena; for an object that would take more than a quarter of the largest, an extent of its own.
     pub fn lease_chunk(&mut self, slot: ClientSlot, at_least: u64) -> Result<ChunkGrant, StoreError> {
+        match self.lease_for_object(slot, at_least) {
+            Err(StoreError::Full { .. }) => {
+                let plan = self.plan(slot, at_least)?;
+                self.lease(slot, Plan { max: plan.min, ..plan }, self.capacity)
+            }
+            done => done,
+        }
+    }
+
+    /// As [`ArenaServer::lease_chunk`], but not of what is kept for frames.
+    pub(crate) fn lease_for_object(&mut self, slot: ClientSlot, at_least: u64) -> Result<ChunkGrant, StoreError> {
         let plan = self.plan(slot, at_least)?;
-        let Some(taken) = self.take(slot, &plan).or_else(|| self.take_after_reaping(slot, &plan)) else {
+        self.lease(slot, plan, self.objects_end())
+    }
+
+    /// From here on the arena is kept for frames that no ring holds: they have nowhere else to go when every object is
+    /// pinned.
+    pub(crate) fn objects_end(&self) -> u64 {
+        (self.capacity - FOR_FRAMES.min(self.capacity / 32)) / PAGE * PAGE
+    }
+
+    fn lease(&mut self, slot: ClientSlot, plan: Plan, end: u64) -> Result<ChunkGrant, StoreError> {
+        let Some(taken) = self.take(slot, &plan, end).or_else(|| self.take_after_reaping(slot, &plan, end)) else {
             return Err(self.full(plan.min, u64::MAX));
         };
         let entries = if plan.exact { 1 } else { entries_for(taken.len) };
@@ -36,8 +60,9 @@ impl ArenaServer {
         let grant = ChunkGrant { offset, len, entries, generation: self.next_generation, cold: cold > 0 };
         self.table(offset).init(len, entries, grant.generation, cold == 0);
         let held = Ranges::of(offset, len);
-        self.chunks
-            .insert(offset, Chunk { len, entries, lease: grant.generation, lessee: slot, sealed: None, held, cold });
+        self.leases += 1;
+        let (lease, born) = (grant.generation, self.leases);
+        self.chunks.insert(offset, Chunk { len, entries, lease, born, lessee: slot, sealed: None, held, cold });
         Ok(grant)
     }
 
@@ -61,25 +86,25 @@ impl ArenaServer {
         Ok(Plan { min, max, exact: false })
     }
 
-    fn take(&mut self, slot: ClientSlot, plan: &Plan) -> Option<Taken> {
+    fn take(&mut self, slot: ClientSlot, plan: &Plan, end: u64) -> Option<Taken> {
         let mut max = plan.max;
         loop {
             let min = (max / 2).max(plan.min);
-            match self.space.take(slot, min, max) {
+            match self.space.take(slot, min, max, end) {
                 None if max > plan.min => max = (max / 2 / PAGE * PAGE).max(plan.min),
                 taken => return taken,
             }
         }
     }
 
-    fn take_after_reaping(&mut self, slot: ClientSlot, plan: &Plan) -> Option<Taken> {
+    fn take_after_reaping(&mut self, slot: ClientSlot, plan: &Plan, end: u64) -> Option<Taken> {
         self.reap_dead_owners();
         self.retry_put_off();
-        self.take(slot, plan)
+        self.take(slot, plan, end)
     }
 
     /// ARENA-4: looks whether there are pages for all of it, and takes those of the table.
-    fn reserve_table(&mut self, taken: Taken, entries: u32) -> Result<(), StoreError> {
+    pub(super) fn reserve_table(&mut self, taken: Taken, entries: u32) -> Result<(), StoreError> {
         if taken.cold == 0 {
             return Ok(());
         }
@@ -90,7 +115,7 @@ impl ArenaServer {
             self.punch(cooled);
             left = (self.look)();
         }
-        if left < wanted || reserve(&self.fd, taken.offset, data_offset(entries)).is_err() {
+        if left < wanted || reserve(&self.memory.fd, taken.offset, data_offset(entries)).is_err() {
             return Err(self.full(taken.len, left));
         }
         Ok(())
@@ -102,7 +127,7 @@ impl ArenaServer {
         open.filter(|(offset, _)| !self.table(**offset).backed()).map(|(_, chunk)| chunk.cold).sum()
     }
 
-    fn full(&self, wanted: u64, machine: u64) -> StoreError {
+    pub(crate) fn full(&self, wanted: u64, machine: u64) -> StoreError {
         let stats = self.stats();
         StoreError::Full { wanted, used: stats.used, capacity: stats.capacity, machine, largest: stats.largest }
     }

@@ -6,16 +6,19 @@ mod chunk;
 mod free;
 mod lease;
 mod leave;
+mod moved;
 mod stats;
 mod sweep;
 
 pub use free::Freed;
 pub use leave::Left;
+pub(crate) use moved::{Found, Restoring, is_pinned};
 pub use stats::ArenaStats;
 
 use crate::error::StoreError;
 use crate::grant::ClientSlot;
 use crate::layout::{PAGE, Table};
+use crate::arena_memory::ArenaMemory;
 use crate::mapping::{Mapping, Use, memory_file, punch};
 use crate::memory;
 use crate::pin_table::{FILE_LEN, PinTable};
@@ -25,6 +28,7 @@ use free::Victim;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use shoal_types::{Recent, WorkerId};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A pin names pages with 32 bits.
 const MAX_CAPACITY: u64 = 1 << 43;
@@ -45,8 +49,7 @@ struct Client {
 
 /// One node's arena.
 pub struct ArenaServer {
-    fd: OwnedFd,
-    map: Mapping,
+    memory: Arc<ArenaMemory>,
     capacity: u64,
     max_chunk: u64,
     space: Space,
@@ -54,6 +57,8 @@ pub struct ArenaServer {
     clients: BTreeMap<ClientSlot, Client>,
     next_slot: u32,
     next_generation: u32,
+    /// Leases so far: which chunk is older.
+    leases: u64,
     /// Entries that are EVICTING because somebody has them pinned.
     put_off: Vec<Victim>,
     retry: sweep::Retry,
@@ -74,11 +79,8 @@ impl ArenaServer {
         if !(MIN_CHUNK..=MAX_CAPACITY).contains(&capacity) {
             return Err(StoreError::OutOfBounds("the capacity"));
         }
-        let fd = memory_file("shoal-arena", capacity)?;
-        let map = Mapping::new(&fd, 0, capacity, Use::Write, None)?;
         Ok(Self {
-            fd,
-            map,
+            memory: Arc::new(ArenaMemory::create(capacity)?),
             capacity,
             max_chunk: (capacity / 64 / PAGE * PAGE).clamp(MIN_CHUNK, MAX_CHUNK),
             space: Space::new(capacity, (capacity / 10).min(MAX_WARM)),
@@ -86,6 +88,7 @@ impl ArenaServer {
             clients: BTreeMap::new(),
             next_slot: 0,
             next_generation: 0,
+            leases: 0,
             put_off: Vec::new(),
             retry: sweep::Retry::default(),
             dead_owners: Recent::new(DEAD_OWNERS),
@@ -95,7 +98,27 @@ impl ArenaServer {
 
     /// The memory file, for a client to map; it travels by descriptor.
     pub fn arena_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        self.memory.fd.as_fd()
+    }
+
+    /// Bytes in all.
+    pub fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    /// Bytes of the largest chunk.
+    pub(crate) fn max_chunk(&self) -> u64 {
+        self.max_chunk
+    }
+
+    /// Bytes that can be leased.
+    pub(crate) fn free_bytes(&self) -> u64 {
+        self.space.free_bytes()
+    }
+
+    /// The arena's bytes, for the threads that copy them to disk and back.
+    pub fn memory(&self) -> Arc<ArenaMemory> {
+        self.memory.clone()
     }
 
     /// A slot for a process that joins, and its pin table.
@@ -117,13 +140,13 @@ impl ArenaServer {
     /// The table of the chunk that begins there, in the server's own account.
     fn table(&self, chunk: u64) -> Table {
         // SAFETY: chunks lie in the arena, which is mapped writable as long as `self` lives; their tables are reserved.
-        unsafe { Table::at(self.map.at(chunk)) }
+        unsafe { Table::at(self.memory.map.at(chunk)) }
     }
 
     fn punch(&self, ranges: impl IntoIterator<Item = (u64, u64)>) {
         for (offset, len) in ranges {
             // It can't fail on a memory file; if it did, pages would stay that nobody counts.
-            let _ = punch(&self.fd, offset, len);
+            let _ = punch(&self.memory.fd, offset, len);
         }
     }
 

@@ -118,3 +118,20 @@ fn the_server_dies_at_each_store_of_a_free() {
         assert!(all(&b.client.pin(kept.0, kept.1).unwrap(), 6) && all(&pinned, 6), "clients read on");
     }
 }
+
+#[test]
+fn the_server_dies_while_it_takes_objects_out() {
+    for point in [22, 23, 24, 25] {
+        let mut world = World::new(64 * MIB);
+        let (a, b) = (world.join(1), world.join(2));
+        let (pinned, other) = (world.put(&a, 20 * MIB, 5), world.put(&a, 20 * MIB, 6));
+        let held = b.client.pin(pinned.0, pinned.1).unwrap();
+        let status = forked(|| {
+            world.server.remap();
+            shoal_crash::arm(point);
+            world.server.take_out(&[pinned, other]);
+        });
+        assert!(libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGABRT, "point {point}");
+        assert!(all(&held, 5), "point {point}: who has it reads on");
+    }
+}

@@ -188,3 +188,17 @@ fn one_request_frees_many() {
     assert_eq!(freed, (0..11).map(expected).collect::<Vec<_>>());
     assert!(all(&pinned, 3));
 }
+
+#[test]
+fn what_is_taken_out_is_not_pinned_and_what_is_pinned_is_as_it_was() {
+    let mut world = World::new(64 * MIB);
+    let (a, b) = (world.join(1), world.join(2));
+    let objects = [world.put(&a, 10 * MIB, 1), world.put(&a, 10 * MIB, 2)];
+    let held = b.client.pin(objects[0].0, objects[0].1).unwrap();
+    assert_eq!(world.server.take_out(&objects), [false, true]);
+    assert!(all(&held, 1) && a.client.pin(objects[0].0, objects[0].1).is_ok(), "anybody may pin it still");
+    assert!(a.client.pin(objects[1].0, objects[1].1).is_err());
+    drop(held);
+    assert_eq!(world.server.take_out(&objects), [true, false], "once");
+    world.server.check();
+}

@@ -6,4 +6,4 @@ mod model;
 mod processes;
 mod threads;
 mod warm;
-mod world;
+pub(crate) mod world;
