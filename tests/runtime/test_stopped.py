@@ -138,3 +138,25 @@ def test_a_driver_that_was_stopped_goes_on(session_root: Path):
             time.sleep(0.1)
         out, err = driver.communicate(timeout=60)
     assert (out, err, driver.returncode) == ("right\n", "", 0)
+
+
+NEEDS_NO_OWNER = """
+import os, signal, numpy, shoal
+
+@shoal.remote
+def total(refs, owner):
+    os.kill(owner, signal.SIGSTOP)
+    try:
+        return sum(int(shoal.get(ref, timeout=10).sum()) for ref in refs)
+    finally:
+        os.kill(owner, signal.SIGCONT)
+
+shoal.init(num_cpus=1)
+refs = [shoal.put(numpy.full(1_000_000, i, numpy.uint8)) for i in range(3)]
+print(shoal.get(total.remote(refs, os.getpid())))
+shoal.shutdown()
+"""
+
+
+def test_a_large_object_in_a_list_needs_no_word_from_its_owner(shoal_run):
+    assert shoal_run(NEEDS_NO_OWNER).stdout == "3000000\n"

@@ -73,6 +73,8 @@ pub enum Event {
         /// Refs inside its arguments.
         refs: Vec<RefWire>,
     },
+    /// The owner of these, which this process borrows, has said with a call where they lie: nobody needs to ask.
+    Placed(Vec<(ObjectId, ArenaLoc)>),
     /// A generator has yielded; its item goes to `caller` next.
     Yielded {
         /// The call.

@@ -130,6 +130,7 @@ impl Owner {
             Event::Cancelled { id, force, recursive } => self.on_cancelled(id, Cancel { force, recursive }, orders),
             Event::Interrupted(task) => self.cancel_children(task, orders),
             Event::CallTaken { task, refs } => self.on_call_taken(task, refs),
+            Event::Placed(places) => places.into_iter().for_each(|(id, loc)| self.objects.on_placed(id, loc, orders)),
             Event::CallDone { task, caller, refs } => self.on_call_done(task, caller, &refs, orders),
             Event::Replied { task, attempt, retryable, micros, kept, values, worker } => {
                 self.on_replied(now, Answer { task, attempt, retryable, micros, kept, values, worker }, orders);

@@ -4,8 +4,8 @@ use crate::{
     objects::{Entry, Flow},
 };
 use shoal_types::{
-    ActorId, Address, Args, CallSpec, ErrorKind, ErrorValue, LaneId, ObjectId, RefWire, TaskId, TaskSpec, Value,
-    WorkerId,
+    ActorId, Address, ArenaLoc, Args, CallSpec, ErrorKind, ErrorValue, LaneId, ObjectId, RefWire, TaskId, TaskSpec,
+    Value, WorkerId,
 };
 use std::sync::Arc;
 
@@ -54,6 +54,16 @@ impl Owner {
     /// The value of an object that is known here and has one.
     pub fn value(&self, id: &ObjectId) -> Option<&Value> {
         self.objects.map.get(id)?.value.as_ref()
+    }
+
+    /// Where a value of this process's lies, if it is in the arena and has no refs inside, which would have to be passed
+    /// on with it.
+    pub fn place(&self, id: &ObjectId) -> Option<ArenaLoc> {
+        let entry = self.objects.map.get(id).filter(|entry| entry.owner.worker == self.me.worker)?;
+        match entry.value.as_ref()? {
+            Value::Stored { loc, refs } if refs.is_empty() => Some(*loc),
+            _ => None,
+        }
     }
 
     /// Whether [`Owner::value`] has one; of a generator's next item, whether there is one or no more will come.

@@ -14,11 +14,11 @@
 //! - XFER-6 a returned ref that was lent with the same call costs nothing: the caller holds it until the reply.
 use crate::{
     Order,
-    objects::{Count, Flow, Objects, lost},
+    objects::{Count, Entry, Flow, Objects, lost},
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 use shoal_proto::peer::{Credit, PeerMsg};
-use shoal_types::{Address, ObjectId, RefWire, Value, WorkerId};
+use shoal_types::{Address, ArenaLoc, ObjectId, RefWire, Value, WorkerId};
 use std::sync::Arc;
 
 /// How a value travels.
@@ -230,6 +230,15 @@ impl Objects {
                 value.refs().iter().for_each(|r| self.received(r, from, Way::Fetch));
                 value.refs().iter().for_each(|r| self.sub(&r.id, Count::Contained));
             }
+        }
+    }
+
+    /// The owner's word, unasked: as good as its answer.
+    pub fn on_placed(&mut self, id: ObjectId, loc: ArenaLoc, out: &mut Vec<Order>) {
+        let me = self.me.worker;
+        let waits = |entry: &Entry| entry.value.is_none() && entry.owner.worker != me;
+        if self.map.get(&id).is_some_and(waits) {
+            self.set_value(id, Value::Stored { loc, refs: Vec::new() }, out);
         }
     }
 

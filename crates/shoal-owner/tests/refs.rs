@@ -43,6 +43,29 @@ fn a_put_value_lives_as_long_as_its_refs_and_frees_what_it_contains() {
 }
 
 #[test]
+fn what_the_owner_says_with_a_call_is_not_asked_for() {
+    let mut w = World::default();
+    let (borrowed, other) = (foreign(2, 1), foreign(2, 2));
+    w.quiet(taken(1, &[borrowed, other]));
+    w.on(Event::Placed(vec![(borrowed.id, loc(7))]), &[Order::Ready(borrowed.id)]);
+    w.quiet(Event::Placed(vec![(borrowed.id, loc(7))]));
+    w.on(Event::Wanted(vec![borrowed.id]), &[Order::Ready(borrowed.id)]);
+    assert_eq!(w.owner.place(&borrowed.id), None, "only the owner says where it lies");
+    w.on(done(1, address(2), &[]), &[answered(1, &[])]);
+    assert!(w.owner.is_empty());
+}
+
+#[test]
+fn only_what_is_stored_without_refs_inside_has_a_place() {
+    let mut w = World::default();
+    let plain = w.put(1, stored(1, &[]));
+    let outer = w.put(2, stored(2, &[plain]));
+    let small = w.put(3, inline(&[]));
+    let places = [plain, outer, small].map(|r| w.owner.place(&r.id));
+    assert_eq!(places, [Some(loc(1)), None, None]);
+}
+
+#[test]
 fn a_million_nested_values_go_without_stack() {
     let mut w = World::default();
     let mut out = vec![];

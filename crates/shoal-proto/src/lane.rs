@@ -116,13 +116,17 @@ pub fn put_raw_slot(out: &mut Vec<u8>, name: Option<&str>, slot: &RawSlot<'_>) {
     }
 }
 
+/// So many places of objects go with a request; who asks for more has to wait for more anyway.
+const MOST_PLACES: usize = 256;
+
 /// Resolves raw slots into the args part of a frame. `dep(i)` gives the value of dependency `i` with its object id; an
-/// error value must have been dealt with before.
+/// error value must have been dealt with before. `place` says where the object of a ref inside lies, if that is known.
 pub fn put_args<'v>(
     w: &mut Writer<'_>,
     raw: &[u8],
     refs: &[RefWire],
     mut dep: impl FnMut(u32) -> (RefWire, &'v Value),
+    place: impl Fn(&RefWire) -> Option<ArenaLoc>,
 ) -> Result<(), DecodeError> {
     let start = w.0.len();
     w.u32(0);
@@ -161,8 +165,33 @@ pub fn put_args<'v>(
     }
     w.0[start..start + 4].copy_from_slice(&n.to_le_bytes());
     w.u32((refs.len() + inner.len()) as u32);
-    refs.iter().chain(&inner).for_each(|r| w.raw(&r.to_bytes()));
+    let all = || refs.iter().chain(&inner);
+    all().for_each(|r| w.raw(&r.to_bytes()));
+    if refs.len() + inner.len() > 0 {
+        let places = all().enumerate().filter_map(|(i, r)| Some((i as u32, place(r)?))).take(MOST_PLACES);
+        put_places(w, &places.collect::<Vec<_>>());
+    }
     Ok(())
+}
+
+/// Only behind refs: a request without any has no byte more.
+fn put_places(w: &mut Writer<'_>, places: &[(u32, ArenaLoc)]) {
+    w.u32(places.len() as u32);
+    for (at, loc) in places {
+        w.u32(*at);
+        put_loc(w, loc);
+    }
+}
+
+fn get_places(r: &mut Reader<'_>, refs: &[RefWire]) -> Result<Vec<(ObjectId, ArenaLoc)>, DecodeError> {
+    let n = if refs.is_empty() { 0 } else { r.u32()? as usize };
+    let mut places = Vec::with_capacity(n.min(MOST_PLACES));
+    for _ in 0..n {
+        let at = r.u32()?;
+        let object = refs.get(at as usize).ok_or(DecodeError::Short { missing: at as usize })?;
+        places.push((object.id, get_loc(r)?));
+    }
+    Ok(places)
 }
 
 /// The arguments of a frame, in order; the name for keyword ones.
@@ -171,6 +200,8 @@ pub struct ArgsFrame<'a> {
     pub slots: Vec<(Option<&'a str>, Slot<'a>)>,
     /// Every ref inside, lent by the caller until the reply.
     pub refs: Vec<RefWire>,
+    /// Where the objects of some of them lie.
+    pub places: Vec<(ObjectId, ArenaLoc)>,
 }
 
 impl<'a> ArgsFrame<'a> {
@@ -196,7 +227,9 @@ impl<'a> ArgsFrame<'a> {
                 },
             ));
         }
-        Ok(Self { slots, refs: get_refs(r)? })
+        let refs = get_refs(r)?;
+        let places = get_places(r, &refs)?;
+        Ok(Self { slots, refs, places })
     }
 }
 

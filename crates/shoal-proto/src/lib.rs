@@ -19,4 +19,4 @@ mod wire;
 pub use wire::{DecodeError, Reader, Writer};
 
 /// Version of everything here; both sides of a greeting must have the same.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;

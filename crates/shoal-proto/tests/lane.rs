@@ -97,7 +97,8 @@ fn a_request_carries_values_and_resolved_dependencies_with_the_refs_of_both() {
     let mut frame = Vec::new();
     head.encode(&mut Writer(&mut frame));
     let deps = [(wire(1), &small), (wire(2), &stored)];
-    lane::put_args(&mut Writer(&mut frame), &raw, &[wire(7)], |i| deps[i as usize]).unwrap();
+    let place = |r: &RefWire| (*r == wire(9)).then(|| loc(50));
+    lane::put_args(&mut Writer(&mut frame), &raw, &[wire(7)], |i| deps[i as usize], place).unwrap();
 
     let request = Request::decode(&frame).unwrap();
     assert_eq!((request.attempt, request.num_returns, request.depth, request.name), (3, 2, 4, "f"));
@@ -107,6 +108,7 @@ fn a_request_carries_values_and_resolved_dependencies_with_the_refs_of_both() {
         [(None, Slot::Value(b"one")), (None, Slot::Value(b"dep")), (Some("key"), Slot::Stored(wire(2), loc(40)))];
     assert_eq!(request.args.slots, slots);
     assert_eq!(request.args.refs, [wire(7), wire(9)]);
+    assert_eq!(request.args.places, [(wire(9).id, loc(50))]);
 }
 
 #[test]
@@ -124,7 +126,7 @@ fn a_method_call_names_its_method_and_group() {
     };
     let mut frame = Vec::new();
     head.encode(&mut Writer(&mut frame));
-    lane::put_args(&mut Writer(&mut frame), &[], &[], |_| unreachable!()).unwrap();
+    lane::put_args(&mut Writer(&mut frame), &[], &[], |_| unreachable!(), |_| unreachable!()).unwrap();
     let request = Request::decode(&frame).unwrap();
     assert_eq!(request.target, Target::Method("m", "io"));
     assert!(request.args.slots.is_empty() && !request.retry_exceptions && request.last_try);
@@ -135,7 +137,7 @@ fn an_errors_value_is_no_argument() {
     let error = Value::Error(Arc::new(ErrorValue::new(ErrorKind::Task, "x")));
     let mut raw = Vec::new();
     lane::put_raw_slot(&mut raw, None, &RawSlot::Dep(0));
-    let put = lane::put_args(&mut Writer(&mut Vec::new()), &raw, &[], |_| (wire(1), &error));
+    let put = lane::put_args(&mut Writer(&mut Vec::new()), &raw, &[], |_| (wire(1), &error), |_| None);
     assert!(put.is_err());
 }
 

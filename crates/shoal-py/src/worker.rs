@@ -147,7 +147,7 @@ impl Worker {
         };
         let lent = !request.args.refs.is_empty();
         if lent {
-            self.runtime.begin(request.task, request.args.refs.clone());
+            self.runtime.begin(request.task, request.args.refs.clone(), request.args.places.clone());
         }
         let name: Arc<str> = if *self.title == *request.name { Arc::clone(&self.title) } else { request.name.into() };
         let ticket = Ticket {
@@ -316,7 +316,7 @@ impl Worker {
             .map_err(|e| errors::local(py, "System", &format!("a constructor's arguments cannot be read: {e}")))?;
         let creator = spec.handle.owner;
         let task = spec.handle.id.task;
-        self.runtime.begin(task, frame.refs.clone());
+        self.runtime.begin(task, frame.refs.clone(), frame.places.clone());
         let current = Current {
             task,
             name: Arc::clone(&self.title),

@@ -76,9 +76,21 @@ impl World {
 
     pub(crate) fn begin(&mut self, pid: Pid, running: Running) {
         let (task, refs) = (running.task, running.args.clone());
+        let places = self.places(running.caller, &refs);
         self.feed(pid, Event::CallTaken { task, refs: refs.clone() });
+        if !places.is_empty() {
+            self.feed(pid, Event::Placed(places));
+        }
         refs.iter().for_each(|r| self.take_ref(pid, r));
         self.processes[pid].running.push(running);
+    }
+
+    /// What the caller says of where the objects of the arguments' refs lie. Some say nothing: those that are made later.
+    fn places(&mut self, caller: Pid, refs: &[RefWire]) -> Vec<(ObjectId, ArenaLoc)> {
+        let caller = &self.processes[caller];
+        let known = |r: &RefWire| Some((r.id, caller.owner.place(&r.id).filter(|_| caller.alive)?));
+        let places: Vec<_> = refs.iter().filter_map(known).collect();
+        if self.choices.one_in(2) { Vec::new() } else { places }
     }
 
     /// A Python ref object comes to be.

@@ -17,7 +17,9 @@ use shoal_proto::control::ToNode;
 use shoal_proto::lane::{self, Reply, Status};
 use shoal_proto::look::{RanRow, Rows};
 use shoal_ring::{LaneStatus, WorkerLane};
-use shoal_types::{ActorId, ActorSpec, Address, ErrorValue, FunctionId, LaneId, RefWire, TaskId, Value};
+use shoal_types::{
+    ActorId, ActorSpec, Address, ArenaLoc, ErrorValue, FunctionId, LaneId, ObjectId, RefWire, TaskId, Value,
+};
 use shoal_wait::Waiter;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -418,10 +420,13 @@ impl Runtime {
         Ok(Work::Call(CallFrame { lane, caller, bytes: std::mem::take(bytes) }))
     }
 
-    /// A call was taken whose arguments hold refs: they are lent until its answer.
-    pub fn begin(&self, task: TaskId, refs: Vec<RefWire>) {
+    /// A call was taken whose arguments hold refs: they are lent until its answer. `places` of some of them are known.
+    pub fn begin(&self, task: TaskId, refs: Vec<RefWire>, places: Vec<(ObjectId, ArenaLoc)>) {
         let mut state = self.lock();
         self.feed(&mut state, Event::CallTaken { task, refs });
+        if !places.is_empty() {
+            self.feed(&mut state, Event::Placed(places));
+        }
     }
 
     /// A call of an actor that runs beside others began or ended here.

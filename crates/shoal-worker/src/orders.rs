@@ -11,7 +11,7 @@ use shoal_proto::control::ToNode;
 use shoal_proto::lane::{self, RequestHead, Target};
 use shoal_proto::peer::{PeerFrame, PeerMsg};
 use shoal_ring::Withdrawal;
-use shoal_types::{ActorId, Address, Args, ErrorValue, LaneId, ObjectId, TaskId, Value, WorkerId};
+use shoal_types::{ActorId, Address, Args, ErrorValue, LaneId, ObjectId, RefWire, TaskId, Value, WorkerId};
 use std::sync::atomic::Ordering::SeqCst;
 
 impl Runtime {
@@ -306,7 +306,8 @@ fn encode_request(state: &State, task: TaskId, attempt: u16, out: &mut Vec<u8>) 
 
 fn encode_args(state: &State, args: &Args, w: &mut Writer<'_>) {
     let dep = |i: u32| state.owner.dep_value(args, i);
-    lane::put_args(w, &args.bytes, &args.refs, dep).expect("no dependency of a pushed task is an error");
+    let place = |r: &RefWire| state.owner.place(&r.id);
+    lane::put_args(w, &args.bytes, &args.refs, dep, place).expect("no dependency of a pushed task is an error");
 }
 
 fn relay(control: &Control, to: Address, seq: u64, msg: PeerMsg) {

@@ -138,7 +138,7 @@ impl Path {
             target: Target::Function(spec.function),
         };
         head.encode(&mut w);
-        put_args(&mut w, &spec.args.bytes, &spec.args.refs, |i| self.owner.dep_value(&spec.args, i)).unwrap();
+        put_args(&mut w, &spec.args.bytes, &spec.args.refs, |i| self.owner.dep_value(&spec.args, i), |_| None).unwrap();
         self.caller.requests.push(&[&self.frame]).expect("an empty ring");
         let _ = self.worker_bell.ring(self.caller.worker_slot());
     }
