@@ -3,7 +3,7 @@
 source "$(dirname "$0")/lib.sh"
 
 scripts/build.sh
-step "Look for the servers and tools that tests need" scripts/servers.sh
+step "Look for the servers, tools and libraries that tests need" scripts/servers.sh
 step "Lint" scripts/lint.sh
 step "Test the Rust crates" cargo test --quiet
 if grep -qs 'cfg(loom)' crates/shoal-ring/Cargo.toml; then

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs the servers that tests of stores run against, and the tools that count instructions and system calls, where
-# they are missing and this is root on Debian. No service is started: tests start their own, in folders of their own.
-# Without them, and without root, those tests are skipped.
+# Installs the servers that tests of stores run against, the tools that count instructions and system calls, and the library
+# that sets clocks, where they are missing and this is root on Debian. No service is started: tests start their own, in
+# folders of their own. Without them, and without root, those tests are skipped.
 source "$(dirname "$0")/lib.sh"
 
 missing=()
@@ -11,6 +11,7 @@ command -v redis-server >/dev/null || missing+=(redis-server)
 for tool in strace valgrind; do
     command -v "$tool" >/dev/null || missing+=("$tool")
 done
+[ -n "$(find /usr/lib -path '*/faketime/libfaketimeMT.so.1' -print -quit 2>/dev/null)" ] || missing+=(libfaketime)
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then

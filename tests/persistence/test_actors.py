@@ -297,6 +297,55 @@ def test_with_seconds_a_clean_end_saves(shared_instance, tmp_path, kind):
     wait_for(store, 101)
 
 
+END = """
+import sys, time
+import shoal
+from shoal.util.persistence import FilePersistence, Persistence
+
+store, how, detached = FilePersistence(sys.argv[1]), sys.argv[2], sys.argv[3] == "detached"
+shoal.init(num_cpus=1)
+
+class Counter:
+    def __init__(self):
+        self.n = 0
+    def add(self):
+        self.n += 1
+        return self.n
+    def slow(self):
+        self.n += 10
+        time.sleep(0.5)
+        self.n += 10
+
+class Async(Counter):
+    async def add(self):
+        return Counter.add(self)
+
+def make(cls, key, **options):
+    lifetime = {"lifetime": "detached", "name": key} if detached else {}
+    return shoal.remote(cls).options(persistent=Persistence(store, key, every=3600), max_restarts=-1, **lifetime, **options).remote()
+
+plain = make(Counter, "plain")
+others = [make(Async, "async"), make(Counter, "threads", max_concurrency=2)]
+print(shoal.get([a.add.remote() for a in [plain, *others]]))
+running = plain.slow.remote()
+time.sleep(0.2)
+begun = time.monotonic()
+if how == "shutdown":
+    shoal.shutdown()
+    print(time.monotonic() - begun < 4)
+"""
+
+
+@pytest.mark.parametrize("how", ["shutdown", "end of the script"])
+@pytest.mark.parametrize("detached", ["plain", "detached"])
+def test_with_seconds_the_end_of_the_instance_saves(shoal_run, tmp_path, how, detached):
+    run = shoal_run(END, tmp_path, how, detached)
+    assert run.stdout.splitlines()[0] == "[1, 1, 1]" and "False" not in run.stdout
+    store = FilePersistence(tmp_path)
+    found = {key: store.restore(key)["n"] for key in ("plain", "async", "threads")}
+    assert found == {"plain": 21, "async": 1, "threads": 1}
+
+
 def wait_for(store, n):
     deadline = time.monotonic() + 10
     while saved(store) != n:

@@ -243,3 +243,40 @@ del actors
         env={"SHOAL_STORE_DELAY": "5"},
     )
     assert run.stdout.splitlines() == ["True", "taken", "20", "20 5", "True True"]
+
+
+def test_a_daemon_without_descriptors_lets_who_connects_wait_and_does_not_spin(shoal_run):
+    run = shoal_run(
+        WORK
+        + """
+import json, socket, subprocess
+from shoal.core import _ffi
+
+try_init()
+status = json.loads(_ffi.status())
+shoal.get(f.remote())
+daemon, path = status["pid"], status["address"].removeprefix("unix:")
+
+def cpu_seconds():
+    fields = open(f"/proc/{daemon}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+limits = resource.prlimit(daemon, resource.RLIMIT_NOFILE)
+taken = {int(name) for name in os.listdir(f"/proc/{daemon}/fd")}
+free = next(n for n in range(1 << 20) if n not in taken)
+resource.prlimit(daemon, resource.RLIMIT_NOFILE, (free, limits[1]))
+waits = socket.socket(socket.AF_UNIX)
+waits.connect(path)
+begun = cpu_seconds()
+time.sleep(2)
+# A loop without rest would have taken both seconds, or what the other CPU leaves of them.
+print(cpu_seconds() - begun < 0.3)
+print(shoal.get(f.remote()) > 0)
+resource.prlimit(daemon, resource.RLIMIT_NOFILE, limits)
+os.environ["SHOAL_ADDRESS"] = status["address"]
+tool = "import shoal; shoal.init(address='auto'); print(len(shoal.nodes()))"
+print(subprocess.run([sys.executable, "-c", tool], capture_output=True, text=True, timeout=30).stdout.strip())
+print(open(f"{status['session']}/logs/node.log").read().count("a connection cannot be accepted"))
+"""
+    )
+    assert run.stdout.splitlines() == ["True", "True", "1", "1"]

@@ -98,6 +98,43 @@ print(shoal.get([queued, made[0].pid.remote()], timeout=20)[0] > 0, daemon)
     assert said[1].startswith("shoal: the node daemon answers again, after ") and len(said) == 2
 
 
+def test_what_waits_for_a_stopped_daemon_can_be_interrupted_and_goes_on_when_that_does(shoal_run):
+    run = shoal_run(
+        HEAD
+        + """
+@shoal.remote(num_cpus=0)
+class Named:
+    def pid(self):
+        return os.getpid()
+
+def interrupted(call):
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    begun = time.monotonic()
+    try:
+        call()
+    except KeyboardInterrupt:
+        return time.monotonic() - begun < 5
+    return "not interrupted"
+
+os.kill(daemon, signal.SIGSTOP)
+big = b"x" * (1 << 26)
+calls = [
+    shoal.nodes,
+    lambda: shoal.get_actor("nobody"),
+    lambda: Named.options(name="n").remote(),
+    lambda: shoal.kill(first),
+    lambda: shoal.put(big),
+]
+print([interrupted(call) for call in calls])
+os.kill(daemon, signal.SIGCONT)
+# The name is free again, and room that came too late is used.
+again = Named.options(name="n").remote()
+print(shoal.get(again.pid.remote(), timeout=20) > 0, len(shoal.get(shoal.put(big))) == len(big))
+"""
+    )
+    assert run.stdout.splitlines() == ["[True, True, True, True, True]", "True True"]
+
+
 def test_a_driver_ends_in_time_though_its_daemon_is_stopped(shoal_run):
     run = shoal_run(
         HEAD

@@ -12,6 +12,8 @@ use std::os::fd::OwnedFd;
 
 /// Reads from one connection before others have their turn.
 const TURN: usize = 32;
+/// How long nobody is accepted after that has failed.
+const REST: u64 = 100_000;
 
 /// What a client is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,9 +48,33 @@ impl Node {
         while let Some(listener) = &self.listener {
             match shoal_net::accept(listener) {
                 Ok(Some(fd)) => self.add_conn(fd),
-                // Out of descriptors, say: the next connection tries again.
-                Ok(None) | Err(_) => return,
+                Ok(None) => return,
+                Err(error) => return self.rest_from_accepting(&error),
             }
+        }
+    }
+
+    /// Out of descriptors, say. Who waits stays ready all the time: nobody looks for a while.
+    fn rest_from_accepting(&mut self, error: &shoal_net::NetError) {
+        let Some(listener) = &self.listener else { return };
+        if self.accepts_again.is_none() {
+            shoal_net::say!("a connection cannot be accepted, it waits: {error}");
+        }
+        let _ = self.poller.modify(listener, Token::Listener.into(), Interest::Closed);
+        self.accepts_again = Some(self.clock.micros() + REST);
+    }
+
+    /// The rest is over: tries again.
+    pub(crate) fn check_listener(&mut self, now: u64) {
+        if self.accepts_again.is_none_or(|due| due > now) {
+            return;
+        }
+        self.accept_all();
+        if self.accepts_again.is_some_and(|due| due <= now)
+            && let Some(listener) = &self.listener
+        {
+            self.accepts_again = None;
+            let _ = self.poller.modify(listener, Token::Listener.into(), Interest::Read);
         }
     }
 

@@ -67,6 +67,7 @@ impl Node {
 
     /// The worker is done, but others need what it owns: as far as leases and actors go, it is gone.
     pub(crate) fn on_lingering(&mut self, worker: WorkerId) {
+        self.with_proc(worker, |proc| proc.saves = false);
         self.sched_event(SchedEvent::WorkerLingers(worker));
         let exit = Exit { text: format!("worker process of {worker} ended in order"), clean: true, lived: 0 };
         self.gcs_event(GcsEvent::ClientLost { client: worker, exit });

@@ -2,6 +2,7 @@
 use crate::clients::Kind;
 use crate::config::DriverStart;
 use crate::node::Node;
+use crate::saving::Then;
 use crate::sys;
 use serde_json::Value;
 use shoal_gcs::{Event as GcsEvent, Exit};
@@ -51,9 +52,17 @@ impl Node {
         }
     }
 
-    /// The driver is gone: everything of its job ends but detached actors; an instance of `init()` ends with it.
+    /// The driver is gone: everything of its job ends but detached actors, after its last saves if it said goodbye; an instance of `init()` ends with it.
     pub(crate) fn end_job(&mut self, job: JobId, exit: Exit, conn: u64) {
         self.remember_job(job, exit.clean, &exit.text);
+        if exit.clean {
+            self.save_first(Then::Job(job, exit, conn));
+        } else {
+            self.end_job_now(job, exit, conn);
+        }
+    }
+
+    pub(crate) fn end_job_now(&mut self, job: JobId, exit: Exit, conn: u64) {
         let Some(record) = self.jobs.get_mut(&job) else { return };
         record.ended = Some(conn);
         if self.config.owned_by_first_client && job == JobId(1) {

@@ -35,6 +35,7 @@ mod node;
 mod orders;
 mod procs;
 mod requests;
+mod saving;
 mod spill;
 mod status;
 mod stored;

@@ -33,6 +33,7 @@ impl Node {
             ToNode::Retiring(goes) => self.on_retiring(from, goes),
             ToNode::Leaving { reason } => self.with_proc(from, |proc| proc.leaving = Some(reason)),
             ToNode::Lingering => self.on_lingering(from),
+            ToNode::SavesAtEnd => self.saves_at_end(from),
             ToNode::Bye => self.on_bye(from),
             ToNode::Looked { look, report } => self.on_looked(from, look, report),
         }

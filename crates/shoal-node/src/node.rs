@@ -8,6 +8,7 @@ use crate::lanes::Lanes;
 use crate::look::Looks;
 use crate::memory::Memory;
 use crate::procs::Proc;
+use crate::saving::{Saving, Then};
 use crate::stored::Writes;
 use crate::sys::{self, Clock};
 use crate::tables::Past;
@@ -39,6 +40,8 @@ pub(crate) struct Node {
     pub clock: Clock,
     pub poller: Poller,
     pub listener: Option<OwnedFd>,
+    /// When to accept again, after that has failed.
+    pub accepts_again: Option<u64>,
     pub signals: OwnedFd,
     pub sched: Sched,
     pub gcs: Gcs,
@@ -64,6 +67,8 @@ pub(crate) struct Node {
     pub todo: VecDeque<Todo>,
     /// When which actor's next life may begin.
     pub rests: BTreeSet<(u64, ActorId, u32)>,
+    /// Ends that wait for last saves.
+    pub saving: Vec<Saving>,
     pub looks: Looks,
     pub memory: Memory,
     pub past: Past,
@@ -123,6 +128,7 @@ impl Node {
             config,
             poller,
             listener: Some(listener),
+            accepts_again: None,
             signals,
             objects,
             disks,
@@ -142,6 +148,7 @@ impl Node {
             orphan_slots: BTreeMap::new(),
             todo: VecDeque::new(),
             rests: BTreeSet::new(),
+            saving: Vec::new(),
             looks: Looks::default(),
             past: Past::default(),
             logs_due: None,
@@ -187,7 +194,9 @@ impl Node {
         let arena = self.arena_due.map(|due| due.as_micros() as u64);
         let rests = self.rests.first().map(|rest| rest.0);
         let (sched, memory, writes) = (self.sched.next_deadline(), self.memory.deadline(), self.writes.due());
-        let due = [sched, procs, arena, self.looks.deadline(), self.logs_due, writes, rests, memory];
+        let (accepts, saving) = (self.accepts_again, self.saving_due());
+        let due =
+            [sched, procs, arena, self.looks.deadline(), self.logs_due, writes, rests, memory, accepts, saving];
         let due = due.into_iter().flatten().min()?;
         Some(Duration::from_micros(due.saturating_sub(now)))
     }
@@ -200,6 +209,8 @@ impl Node {
         self.tick_store(now);
         self.end_rests(now);
         self.tick_memory(now);
+        self.check_listener(now);
+        self.check_saving(now);
         if self.sched.next_deadline().is_some_and(|due| due <= now) {
             self.sched_event(SchedEvent::Ticked);
         }
@@ -231,7 +242,7 @@ impl Node {
     fn on_signals(&mut self) {
         while let Some(signal) = sys::next_signal(self.signals.as_fd()) {
             if signal != libc::SIGCHLD {
-                self.ending = Some(0);
+                self.save_first(Then::Instance(0));
             }
         }
         while let Some((pid, status)) = sys::reap() {

@@ -39,6 +39,8 @@ pub(crate) struct Proc {
     pub killed: Option<String>,
     /// That was for its memory.
     pub memory: bool,
+    /// It is an actor that saves when its job ends.
+    pub saves: bool,
     /// It said that it ends, and what that costs: `Some(None)` nothing.
     pub leaving: Option<Option<String>>,
     /// It was told to end, or its actor ends.
@@ -65,6 +67,7 @@ impl Node {
         let output = Output::new(Stream::new(out), Stream::new(err));
         let (pid, pidfd, worker, killed, leaving) = (None, None, None, None, None);
         let (born, dismissed, memory, ended) = (self.clock.micros(), false, false, None);
+        let saves = false;
         let deadline = Some(born + FORKING);
         let proc = Proc {
             job,
@@ -78,6 +81,7 @@ impl Node {
             output,
             killed,
             memory,
+            saves,
             leaving,
             dismissed,
             ended,

@@ -1,5 +1,6 @@
 //! Questions of clients.
 use crate::node::Node;
+use crate::saving::Then;
 use shoal_gcs::{Ask, Event as GcsEvent};
 use shoal_proto::control::{Request, Response, ToClient};
 use shoal_types::WorkerId;
@@ -32,7 +33,7 @@ impl Node {
             }
             Request::Stop => {
                 self.answer(ask, Response::Done);
-                self.ending = Some(0);
+                self.save_first(Then::Instance(0));
             }
             Request::Look { wish, patience } => self.begin_look(ask, wish, patience),
             Request::Sync => self.answer(ask, Response::Done),

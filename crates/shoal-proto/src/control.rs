@@ -107,6 +107,9 @@ pub enum ToNode {
         /// An encoded `look::Report`.
         report: Vec<u8>,
     },
+    /// By an actor's worker: it has something to save when its job or instance ends, so it is asked to end then
+    /// ([`ToClient::EndActor`]) and killed only if it does not.
+    SavesAtEnd,
 }
 
 /// Questions.

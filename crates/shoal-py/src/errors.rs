@@ -3,6 +3,7 @@ use crate::hooks::{call, hooks};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use shoal_types::{ErrorKind, ErrorValue};
+use std::cell::RefCell;
 
 /// The name that `make_exception` knows it by.
 pub(crate) fn kind_name(kind: ErrorKind) -> &'static str {
@@ -27,8 +28,21 @@ pub(crate) fn kind_name(kind: ErrorKind) -> &'static str {
     }
 }
 
+thread_local! {
+    /// What a signal's handler raised while this thread asked the daemon.
+    static RAISED: RefCell<Option<PyErr>> = const { RefCell::new(None) };
+}
+
+/// Keeps what this thread's question ends with.
+pub(crate) fn set_raised(error: PyErr) {
+    RAISED.with_borrow_mut(|raised| *raised = Some(error));
+}
+
 /// The exception that stands for an error of the runtime or of a task.
 pub(crate) fn exception(py: Python<'_>, error: &ErrorValue) -> PyErr {
+    if let Some(raised) = RAISED.take() {
+        return raised;
+    }
     let actor = error.actor.map(|a| PyBytes::new(py, &a.0).unbind());
     make(py, kind_name(error.kind), &error.message, &error.pickled, actor)
 }

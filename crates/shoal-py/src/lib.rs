@@ -59,7 +59,7 @@ mod core_module {
     #[pymodule_export]
     use crate::waits::wait;
     #[pymodule_export]
-    use crate::worker::{Call, Failed, exit_actor, leave, run_worker};
+    use crate::worker::{Call, Failed, exit_actor, leave, run_worker, saves_at_end};
 
     #[pymodule_init]
     fn init(m: &Bound<'_, PyModule>) -> PyResult<()> {

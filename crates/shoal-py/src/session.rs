@@ -53,6 +53,17 @@ fn tell_runtime(line: &str, stack: &str) {
     }
 }
 
+/// Whether a signal's handler has raised, on the thread that asks the daemon something: [`errors::exception`] has it then.
+fn interrupted() -> bool {
+    Python::attach(|py| match py.check_signals() {
+        Ok(()) => false,
+        Err(raised) => {
+            errors::set_raised(raised);
+            true
+        }
+    })
+}
+
 fn begin(py: Python<'_>, socket: OwnedFd, role: Role) -> PyResult<Py<PyDict>> {
     let version = py.version_info();
     match role {
@@ -63,6 +74,7 @@ fn begin(py: Python<'_>, socket: OwnedFd, role: Role) -> PyResult<Py<PyDict>> {
     let connected = py.detach(|| Runtime::connect(socket, greeting));
     let runtime = connected.map_err(|e| pyo3::exceptions::PyConnectionError::new_err(e.to_string()))?;
     EPOCH.fetch_add(1, SeqCst);
+    runtime.on_long_question(interrupted);
     crate::events::begin(&runtime);
     *RUNTIME.write() = Some(runtime);
     session(py)

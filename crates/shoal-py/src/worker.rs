@@ -102,6 +102,8 @@ impl Worker {
         loop {
             if let Some(code) = self.exit {
                 let runtime = Arc::clone(&self.runtime);
+                // Before it lingers: others may need what it owns for as long as they live.
+                call(py, &hooks(py)?.finish_actor, ())?;
                 if !self.crashed {
                     py.detach(move || runtime.linger());
                 }
@@ -687,6 +689,13 @@ impl Call {
 #[pyfunction]
 pub(crate) fn leave(py: Python<'_>, reason: Option<String>) -> PyResult<()> {
     runtime(py)?.tell_node(&ToNode::Leaving { reason });
+    Ok(())
+}
+
+/// In an actor: it is to be asked to end, and waited for, when its job or instance ends.
+#[pyfunction]
+pub(crate) fn saves_at_end(py: Python<'_>) -> PyResult<()> {
+    runtime(py)?.tell_node(&ToNode::SavesAtEnd);
     Ok(())
 }
 

@@ -102,10 +102,7 @@ impl Runtime {
         match msg {
             ToClient::Response { req, body } if req & ASYNC_CHUNK != 0 => self.on_chunk(body),
             ToClient::Response { req, .. } if req & SIGN != 0 => {}
-            ToClient::Response { req, body } => {
-                self.answers.lock().ready.insert(req, (body, fds));
-                self.answered.notify_all();
-            }
+            ToClient::Response { req, body } => self.on_answer(req, body, fds),
             ToClient::LaneOpened { lane, caller, peer, wake, my_slot, peer_slot } => {
                 self.break_point(Place::Io);
                 self.open_lane(lane, caller, peer, (wake, my_slot, peer_slot), fds);

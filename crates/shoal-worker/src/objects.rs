@@ -107,7 +107,7 @@ impl Runtime {
         Ok(Space::File(FileObject { runtime: self, space, loc, sealed: false }))
     }
 
-    fn add_chunk(&self, grant: ChunkGrant) -> Result<(), ErrorValue> {
+    pub(crate) fn add_chunk(&self, grant: ChunkGrant) -> Result<(), ErrorValue> {
         let added = self.store.add_chunk(grant);
         added.map_err(|e| no_room(&e))
     }

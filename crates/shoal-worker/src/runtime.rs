@@ -5,7 +5,7 @@ use crate::io;
 use crate::output::{Printing, Waiting};
 use crate::state::{Session, State};
 use parking_lot::{Condvar, Mutex};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use shoal_net::{EventFd, NetError, WakeSocket};
 use shoal_proto::control::{Hello, LogLine, Response, Role, ToClient, ToNode};
 use shoal_ring::Bell;
@@ -48,6 +48,8 @@ pub enum Fatal {
 pub(crate) struct Answers {
     /// With the files that came along.
     pub(crate) ready: FxHashMap<u64, (Response, Vec<OwnedFd>)>,
+    /// Nobody waits for these any more.
+    pub(crate) given_up: FxHashSet<u64>,
     pub(crate) closed: bool,
 }
 
@@ -88,6 +90,8 @@ pub struct Runtime {
     pub(crate) answered: Condvar,
     /// Questions that have waited for more than a second.
     pub(crate) asking: AtomicU32,
+    /// Whether the thread that asks is to give up.
+    pub(crate) interrupted: OnceLock<fn() -> bool>,
     pub(crate) notices: Mutex<Notices>,
     pub(crate) noticed: Condvar,
     pub(crate) printing: Mutex<Printing>,
@@ -171,6 +175,7 @@ impl Runtime {
             answers: Mutex::default(),
             answered: Condvar::new(),
             asking: AtomicU32::new(0),
+            interrupted: OnceLock::new(),
             notices: Mutex::default(),
             noticed: Condvar::new(),
             printing: Mutex::default(),

@@ -31,6 +31,8 @@ class Kept:
         state = ActorState(option, instance)
         state.begin()
         self._class = type(instance)
+        if option.seconds is not None:
+            _ffi.saves_at_end()
         self.saver: Saver = (
             SyncSaver(state, option.seconds) if sync else Saver(state, option.seconds, _taker(state, loop))
         )

@@ -67,6 +67,10 @@ class Hooks:
         """Makes the actor of this process, on the main thread; raises what its constructor raises."""
         return actor_runtime.become_actor(class_blob, meta, args, kwargs)
 
+    def finish_actor(self) -> None:
+        """Saves what an actor with `persistent=` hasn't saved yet: it ends, in order."""
+        actor_runtime.finish()
+
     def cancel_call(self, task_id: bytes) -> bool:
         """Cancels a call that was dispatched; whether it was there (or may have been, in an async actor)."""
         actor = actor_runtime.current_actor()
