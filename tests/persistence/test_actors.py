@@ -322,7 +322,8 @@ class Async(Counter):
 
 def make(cls, key, **options):
     lifetime = {"lifetime": "detached", "name": key} if detached else {}
-    return shoal.remote(cls).options(persistent=Persistence(store, key, every=3600), max_restarts=-1, **lifetime, **options).remote()
+    options |= {"persistent": Persistence(store, key, every=3600), "max_restarts": -1}
+    return shoal.remote(cls).options(**lifetime, **options).remote()
 
 plain = make(Counter, "plain")
 others = [make(Async, "async"), make(Counter, "threads", max_concurrency=2)]

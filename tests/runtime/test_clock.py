@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-needs_faketime = pytest.mark.skipif(not LIBRARIES, reason="needs libfaketime (on Debian: apt-get install faketime)")
+needs_faketime = pytest.mark.skipif(not LIBRARIES, reason="needs libfaketime (on Debian: apt-get install libfaketime)")
 
 PROGRAM = """
 import asyncio, json, os, sys, threading, time

@@ -61,7 +61,7 @@ def in_group(group: cgroups.Group, tmp_path: Path) -> Callable[..., Run]:
     def run(code: str) -> Run:
         program = tmp_path / "program.py"
         program.write_text(WORK + code)
-        return run_command(group.command(sys.executable, str(program)), cwd=tmp_path, timeout=90)
+        return run_command(group.command(sys.executable, str(program), str(group.folder)), cwd=tmp_path, timeout=90)
 
     return run
 
@@ -261,3 +261,74 @@ print(shoal.get(small.remote(), timeout=60) > 0)
         other.stdin.close()
         assert other.wait(timeout=10) == 0
     assert run.stdout.splitlines() == ["True"]
+
+
+LIMITED = """
+@shoal.remote(max_retries=0)
+def needs(mib):
+    held = fill(mib)
+    return mib
+
+@shoal.remote(max_retries=0)
+def starts(mib):
+    code = f"held = b'x' * ({mib} << 20)"
+    import subprocess
+    return subprocess.run([sys.executable, "-c", code]).returncode
+
+@shoal.remote
+class Actor:
+    def needs(self, mib): return len(fill(mib))
+"""
+
+
+def folders(group: cgroups.Group) -> list[str]:
+    return [entry.name for entry in group.folder.iterdir() if entry.is_dir()]
+
+
+def test_memory_is_a_limit_where_that_is_asked_for(in_group, group):
+    run = in_group(
+        LIMITED
+        + """
+begin(enforce_memory=True)
+small = needs.options(memory=64 * MIB)
+error = failure(small.remote(200))
+print(type(error).__name__, "it needed more than the 64 MiB that memory= gives it" in str(error))
+print(shoal.get([small.remote(16), needs.remote(100)]))
+actor = Actor.options(memory=64 * MIB).remote()
+print(shoal.get(actor.needs.remote(16)))
+error = failure(actor.needs.remote(200))
+print(type(error).__name__, "it needed more than the 64 MiB that memory= gives it" in str(error))
+print(failure(starts.options(memory=64 * MIB).remote(200)))
+"""
+    )
+    assert run.stdout.splitlines()[:4] == ["OutOfMemoryError True", "[16, 100]", "2", "ActorDiedError True"]
+    # Of the two processes the kernel chooses the larger: what the task has started.
+    assert run.stdout.splitlines()[4] == "-9"
+    assert folders(group) == []
+
+
+def test_without_the_setting_memory_is_no_limit(in_group, group):
+    run = in_group(LIMITED + "begin()\nprint(shoal.get(needs.options(memory=64 * MIB).remote(120)))")
+    assert run.stdout.splitlines() == ["120"]
+
+
+def test_control_groups_do_not_outlive_a_daemon_that_is_killed(in_group, group):
+    run = in_group(
+        LIMITED
+        + """
+import json, signal
+from shoal.core import _ffi
+begin(enforce_memory=True)
+actor = Actor.options(memory=64 * MIB).remote()
+shoal.get(actor.needs.remote(8))
+daemon = json.loads(_ffi.status())["pid"]
+groups = [path for path in Path(sys.argv[1]).iterdir() if path.is_dir()]
+print(len(groups), len([path for path in groups[0].iterdir() if path.is_dir()]))
+os.kill(daemon, signal.SIGKILL)
+end = time.monotonic() + 5
+while groups[0].exists() and time.monotonic() < end:
+    time.sleep(0.01)
+print(groups[0].exists())
+"""
+    )
+    assert run.stdout.splitlines() == ["1 1", "False"]

@@ -60,6 +60,8 @@ pub struct Settings {
     pub log_burst_lines: u64,
     /// The share of memory that may be used before a process is killed.
     pub memory_usage_threshold: f64,
+    /// Whether `memory=` is a limit.
+    pub enforce_memory: bool,
     /// The shortest time between two looks at it, in seconds; 0: never.
     pub memory_monitor_interval: f64,
     /// Whether objects are spilled.
@@ -80,6 +82,7 @@ impl Default for Settings {
             log_rotate_seconds: 86_400.0,
             log_burst_lines: 10_000,
             memory_usage_threshold: 0.95,
+            enforce_memory: false,
             memory_monitor_interval: 0.25,
             automatic_object_spilling_enabled: true,
             object_spilling_threshold: 0.8,

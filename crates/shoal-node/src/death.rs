@@ -49,6 +49,7 @@ impl Node {
         let lived = self.clock.micros().saturating_sub(proc.born);
         let kind = if proc.memory { ErrorKind::OutOfMemory } else { ErrorKind::WorkerCrashed };
         let death = |text, clean, intended| Death { text, clean, intended, lived, kind };
+        let limit = self.killed_by_limit(proc, ended);
         if let Some(why) = &proc.killed {
             return death(format!("{who}: {why}"), false, false);
         }
@@ -56,7 +57,7 @@ impl Node {
             Some(Some(reason)) => death(format!("{who}: {reason}"), true, true),
             Some(None) => death(who, true, false),
             None if proc.dismissed && ended == Ended::Code(0) => death(who, true, false),
-            None => match self.killed_by_kernel(ended) {
+            None => match limit.or_else(|| self.killed_by_kernel(ended)) {
                 Some(why) => {
                     Death { kind: ErrorKind::OutOfMemory, ..death(format!("{who}: {why}{tail}"), false, false) }
                 }

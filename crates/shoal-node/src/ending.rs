@@ -18,6 +18,7 @@ impl Node {
         for start in self.procs.keys().copied().collect::<Vec<_>>() {
             self.drain_output(start);
         }
+        self.memory.end();
         self.clean_session();
         self.flush();
     }

@@ -101,6 +101,9 @@ impl Node {
         poller.add(disks.bell(), Token::Disks.into(), Interest::Read)?;
         let key = config.start.key(&serde_json::Value::Null);
         let mut node = Self::with(config, poller, listener, signals, (objects, disks));
+        if node.config.settings.enforce_memory {
+            node.enforce_memory().map_err(NodeError::os("enforce_memory"))?;
+        }
         if let Some((fd, pid)) = zygote {
             node.add_zygote(key, fd, pid);
         }
@@ -157,6 +160,12 @@ impl Node {
         }
     }
 
+    /// Who cleans up after a daemon that was killed finds the folder by the session's file.
+    fn enforce_memory(&mut self) -> std::io::Result<()> {
+        let folder = self.memory.enforce()?;
+        std::fs::write(self.config.session.join("cgroup"), folder.as_os_str().as_encoded_bytes())
+    }
+
     fn join_cluster(&mut self) {
         let (hostname, address, total) = (self.config.hostname.clone(), self.config.address(), self.config.total());
         self.gcs_event(GcsEvent::NodeJoined { node: self.id, hostname, address, total });
@@ -195,8 +204,7 @@ impl Node {
         let rests = self.rests.first().map(|rest| rest.0);
         let (sched, memory, writes) = (self.sched.next_deadline(), self.memory.deadline(), self.writes.due());
         let (accepts, saving) = (self.accepts_again, self.saving_due());
-        let due =
-            [sched, procs, arena, self.looks.deadline(), self.logs_due, writes, rests, memory, accepts, saving];
+        let due = [sched, procs, arena, self.looks.deadline(), self.logs_due, writes, rests, memory, accepts, saving];
         let due = due.into_iter().flatten().min()?;
         Some(Duration::from_micros(due.saturating_sub(now)))
     }

@@ -27,6 +27,10 @@ impl Node {
     }
 
     fn grant(&mut self, client: WorkerId, key: u32, lease: LeaseId, worker: WorkerId) {
+        let start = self.clients.get(&worker).and_then(|c| c.start);
+        if let Some(shape) = start.and_then(|start| self.procs.get(&start)).map(|p| p.shape.clone()) {
+            self.limit_memory(worker, &shape.resources);
+        }
         match self.lane(client, worker) {
             Some(lane) => {
                 let worker = self.address_of(worker);
@@ -48,6 +52,7 @@ impl Node {
             }
             GcsOrder::DropWant(actor) => self.sched_event(SchedEvent::ActorGone(actor)),
             GcsOrder::Become { worker, spec, incarnation, args } => {
+                self.limit_memory(worker, &spec.resources);
                 crash_point!(44, "actor.become");
                 self.send(worker, &ToClient::BecomeActor { spec, incarnation, args }, Vec::new());
             }

@@ -1,6 +1,7 @@
 //! Worker processes: asked of a zygote, forked, greeted, ended.
 use crate::exits::Ended;
 use crate::logs::{Output, Stream};
+use crate::memory::WorkerGroup;
 use crate::node::Node;
 use crate::sys;
 use crate::token::Token;
@@ -39,6 +40,8 @@ pub(crate) struct Proc {
     pub killed: Option<String>,
     /// That was for its memory.
     pub memory: bool,
+    /// What enforces its `memory=`.
+    pub group: Option<WorkerGroup>,
     /// It is an actor that saves when its job ends.
     pub saves: bool,
     /// It said that it ends, and what that costs: `Some(None)` nothing.
@@ -67,7 +70,7 @@ impl Node {
         let output = Output::new(Stream::new(out), Stream::new(err));
         let (pid, pidfd, worker, killed, leaving) = (None, None, None, None, None);
         let (born, dismissed, memory, ended) = (self.clock.micros(), false, false, None);
-        let saves = false;
+        let (saves, group) = (false, None);
         let deadline = Some(born + FORKING);
         let proc = Proc {
             job,
@@ -81,6 +84,7 @@ impl Node {
             output,
             killed,
             memory,
+            group,
             saves,
             leaving,
             dismissed,

@@ -147,6 +147,12 @@ pub(crate) fn parent_of(pid: u32) -> Option<u32> {
     stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
+/// When a process began, in the kernel's ticks: with its number it is one process for ever.
+pub(crate) fn start_of(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
 /// A line of `/proc/PID/stat`.
 pub(crate) struct ProcStat {
     /// R, S, D, T (stopped), t (stopped by a debugger), Z.

@@ -142,12 +142,15 @@ impl Runtime {
             Asked::GivenUp => {
                 // Nobody has its handle; behind the registration this finds it.
                 if let Some(actor) = actor {
-                    let (req, body) = (self.control.next_request() | SIGN, Request::KillActor { actor, no_restart: true });
+                    let (req, body) =
+                        (self.control.next_request() | SIGN, Request::KillActor { actor, no_restart: true });
                     self.tell_node(&ToNode::Request { req, body });
                 }
                 Err(ErrorValue::new(ErrorKind::System, "interrupted"))
             }
-            Asked::Ended => Err(self.dead().unwrap_or_else(|| ErrorValue::new(ErrorKind::NodeDied, "the session has ended"))),
+            Asked::Ended => {
+                Err(self.dead().unwrap_or_else(|| ErrorValue::new(ErrorKind::NodeDied, "the session has ended")))
+            }
         }
     }
 

@@ -34,7 +34,7 @@ _BACKPRESSURE = _yes(
 
 _COMMON = [
     _yes("num_gpus", checks.gpu_amount, "number ≤ 1, or int", "0", "more than 0 gives a task `max_calls=1`"),
-    _yes("memory", checks.memory_amount, "bytes", "0", "reserved, not enforced"),
+    _yes("memory", checks.memory_amount, "bytes", "0", "reserved; a limit with the setting `enforce_memory`"),
     _yes("resources", checks.custom_resources, "dict of numbers", "{}", "custom ones, to 1/10,000"),
     _yes("name", checks.text, "string", "the function's; none for an actor"),
     _ENV,

@@ -19,8 +19,8 @@ class Persistence:
         key: The state's name in the store.
         every: `"call"`: after each method that is not `@shoal.method(read_only=True)`, before its reply leaves, so
             that what a caller saw is never lost. A number > 0: so many seconds after the first change; up to that much
-            is lost when the process dies, nothing when it ends by itself, at `shutdown()` or by `shoal stop`, if the call
-            that runs then and the save take no more than 3 seconds.
+            is lost when the process dies, nothing when it ends by itself, at `shutdown()` or by `shoal stop`, if the
+            call that runs then and the save take no more than 3 seconds.
 
     Raises:
         TypeError: An argument has the wrong type.

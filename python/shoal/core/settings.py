@@ -84,6 +84,14 @@ _ROWS = [
         node=False,
     ),
     Setting(
+        "enforce_memory",
+        False,
+        "1 or 0",
+        _switch,
+        "Whether `memory=` of a task or actor is a limit: a control group kills what needs more. Where such groups "
+        "can't be made, `init()` says so.",
+    ),
+    Setting(
         "local_fs_capacity_threshold",
         0.95,
         "a number from 0 to 1",

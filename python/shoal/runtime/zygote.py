@@ -130,6 +130,7 @@ def _kill_group(pid: int) -> None:
 
 def _clean(session: str) -> None:
     """Removes what a daemon that was killed has left. After an orderly end there is nothing."""
+    _remove_groups(session)
     with contextlib.suppress(OSError):
         for entry in os.scandir(session):
             if entry.name == "logs":
@@ -140,6 +141,18 @@ def _clean(session: str) -> None:
                 shutil.rmtree(entry.path, ignore_errors=True)
             else:
                 os.unlink(entry.path)
+
+
+def _remove_groups(session: str) -> None:
+    """The control groups of `memory=`, once the last process in them is gone."""
+    with contextlib.suppress(OSError):
+        with open(os.path.join(session, "cgroup")) as file:
+            folder = file.read()
+        for entry in os.scandir(folder):
+            if entry.is_dir(follow_symlinks=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(entry.path)
+        os.rmdir(folder)
 
 
 def _exec(request: dict[str, Any], fds: list[int]) -> int:

@@ -2,6 +2,7 @@
 //!
 //! The lock that all instances of a user share is an flock on the folder that their sessions are in; it is held from the
 //! survey until what was killed is gone and the next look has found enough.
+mod limits;
 mod notice;
 mod reader;
 
@@ -9,14 +10,17 @@ use crate::clients::Kind as ClientKind;
 use crate::config::Settings;
 use crate::exits::Ended;
 use crate::node::Node;
+use crate::procs::Proc;
 use crate::sys;
 use crate::token::Token;
+use limits::Limits;
+pub(crate) use limits::WorkerGroup;
 use notice::Notices;
 use reader::Reader;
 use shoal_net::{Interest, Poller};
 use shoal_sched::WorkerInfo;
 use shoal_sched::memory::{Holding, Kind, MemoryEvent, MemoryOrder, Monitor, Reading, Rules, bytes_text};
-use shoal_types::WorkerId;
+use shoal_types::{Resources, UNIT, WorkerId};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -35,6 +39,8 @@ pub(crate) struct Memory {
     lock: Option<OwnedFd>,
     /// Kills of the kernel's that are accounted for.
     kernel_kills: u64,
+    /// With `enforce_memory`.
+    limits: Option<Limits>,
 }
 
 impl Memory {
@@ -48,7 +54,20 @@ impl Memory {
         };
         let kernel_kills = reader.kernel_kills();
         let threshold = rules.threshold;
-        Self { monitor: Monitor::new(rules), threshold, reader, notices: None, lock: None, kernel_kills }
+        Self { monitor: Monitor::new(rules), threshold, reader, notices: None, lock: None, kernel_kills, limits: None }
+    }
+
+    /// From here on `memory=` is a limit; the folder of the groups that enforce it.
+    pub fn enforce(&mut self) -> std::io::Result<&Path> {
+        let limits = Limits::new(&self.reader, std::process::id())?;
+        Ok(self.limits.insert(limits).folder())
+    }
+
+    /// The instance has ended.
+    pub fn end(&mut self) {
+        if let Some(limits) = &mut self.limits {
+            limits.end();
+        }
     }
 
     pub fn deadline(&self) -> Option<u64> {
@@ -206,6 +225,31 @@ impl Node {
             }
         }
         held
+    }
+
+    /// The worker may use what it holds of `memory` and no more, from now on (LIMIT-1).
+    pub(crate) fn limit_memory(&mut self, worker: WorkerId, holds: &Resources) {
+        let bytes = holds.get("memory") / UNIT;
+        let Some(start) = self.clients.get(&worker).and_then(|c| c.start).filter(|_| bytes > 0) else { return };
+        let (Some(limits), Some(proc)) = (&self.memory.limits, self.procs.get_mut(&start)) else { return };
+        let Some(pid) = proc.pid.filter(|_| proc.group.is_none()) else { return };
+        match limits.hold(start, pid, bytes) {
+            Ok(group) => proc.group = Some(group),
+            Err(error) => self.kill_proc(start, &format!("its limit of memory cannot be set: {error}")),
+        }
+    }
+
+    /// Words for a death by the worker's own limit, if it was that (LIMIT-2).
+    pub(crate) fn killed_by_limit(&mut self, proc: &Proc, ended: Ended) -> Option<String> {
+        let (limits, group) = (self.memory.limits.as_mut()?, proc.group.as_ref()?);
+        if !limits.release(group) {
+            return None;
+        }
+        // In v2 the groups around it count it, too.
+        self.memory.kernel_kills = self.memory.reader.kernel_kills();
+        (ended == Ended::Signal(libc::SIGKILL)).then(|| {
+            format!("memory ran out: it needed more than the {} that memory= gives it", bytes_text(group.limit))
+        })
     }
 
     /// Words for a death that the kernel's own killer has caused, if it has.

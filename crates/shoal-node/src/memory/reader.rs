@@ -26,7 +26,7 @@ pub(super) struct Group {
 }
 
 impl Group {
-    fn limit_file(&self) -> PathBuf {
+    pub fn limit_file(&self) -> PathBuf {
         self.folder.join(if self.version == Version::V1 { "memory.limit_in_bytes" } else { "memory.max" })
     }
 
@@ -47,7 +47,7 @@ impl Group {
     }
 
     /// Processes in it that the kernel has killed for lack of memory.
-    fn kernel_kills(&self) -> Option<u64> {
+    pub fn kernel_kills(&self) -> Option<u64> {
         let file = if self.version == Version::V1 { "memory.oom_control" } else { "memory.events" };
         field(&self.folder.join(file), "oom_kill")
     }
