@@ -44,6 +44,7 @@ __all__ = [
     "ref_from_bytes",
     "run_worker",
     "runs_loop",
+    "saves_at_end",
     "session",
     "set_hooks",
     "set_title",
