@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -305,6 +306,15 @@ print(failure(starts.options(memory=64 * MIB).remote(200)))
     # Of the two processes the kernel chooses the larger: what the task has started.
     assert run.stdout.splitlines()[4] == "-9"
     assert folders(group) == []
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare --mount, to hide the control groups")
+def test_where_there_is_no_control_group_init_says_so(tmp_path: Path):
+    code = "import shoal\nshoal.init(num_cpus=1, _system_config={'enforce_memory': True})"
+    hide = f'mount -t tmpfs tmpfs /sys/fs/cgroup && exec {sys.executable} -c "{code}"'
+    run = run_command(["unshare", "--mount", "sh", "-c", hide], cwd=tmp_path, check=False)
+    assert "RuntimeError: " in run.stderr
+    assert "enforce_memory: there is no control group for memory here; without one, leave the setting off" in run.stderr
 
 
 def test_without_the_setting_memory_is_no_limit(in_group, group):

@@ -33,13 +33,19 @@ pub(crate) struct WorkerGroup {
 impl Limits {
     /// Makes the folder, and removes those of daemons that are gone.
     pub fn new(reader: &Reader, pid: u32) -> io::Result<Self> {
-        let own =
-            reader.groups().first().ok_or_else(|| io::Error::other("there is no control group for memory here"))?;
+        let own = reader.groups().first().ok_or_else(|| {
+            io::Error::other("there is no control group for memory here; without one, leave the setting off")
+        })?;
         let (parent, version) = (place_below(own)?, own.version);
         sweep(&parent);
         let start = sys::start_of(pid).unwrap_or(0);
         let folder = parent.join(format!("{NAME}{pid}-{start}"));
-        let told = |e: io::Error| io::Error::new(e.kind(), format!("{} can't be made: {e}", folder.display()));
+        let told = |e: io::Error| {
+            io::Error::new(
+                e.kind(),
+                format!("{} can't be made ({e}): run as root, or leave the setting off", folder.display()),
+            )
+        };
         fs::create_dir(&folder).map_err(told)?;
         let this = Self { folder, version, left: Vec::new() };
         if version == Version::V2 {
@@ -203,6 +209,6 @@ mod tests {
     fn where_there_is_no_group_it_says_so() {
         let tree = Tree::new("none", &[("proc/self/cgroup", "0::/\n")]);
         let error = Limits::new(&Reader::new(&tree.0), 1).err().unwrap();
-        assert_eq!(error.to_string(), "there is no control group for memory here");
+        assert_eq!(error.to_string(), "there is no control group for memory here; without one, leave the setting off");
     }
 }
