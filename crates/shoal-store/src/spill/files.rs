@@ -82,11 +82,6 @@ impl Files {
         self.storages[place].current = None;
     }
 
-    /// When a storage is asked again.
-    pub fn next_retry(&self) -> Option<Duration> {
-        self.storages.iter().filter_map(|s| s.failed.as_ref()).map(|(_, until)| *until).min()
-    }
-
     /// Why nothing more can be written, for people.
     pub fn why(&self) -> String {
         let failed = self.storages.iter().filter_map(|s| s.failed.as_ref()).map(|(why, _)| why.as_str());

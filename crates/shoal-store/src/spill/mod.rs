@@ -176,7 +176,7 @@ impl Store {
         if !self.wants.is_empty() {
             self.pump(now, out);
         }
-        [arena, self.next_deadline()].into_iter().flatten().min()
+        [arena, self.next_deadline(now)].into_iter().flatten().min()
     }
 
     /// Serves who waits, and sees to it that the next need not.

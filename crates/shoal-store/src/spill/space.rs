@@ -15,6 +15,9 @@ const FILE_NAMES: u64 = 1 << 62;
 /// Objects that an error lists.
 const NAMED: usize = 5;
 
+/// While somebody waits: pins go without a word, and other programs make room on disks.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// Somebody waits for space.
 #[derive(Clone, Debug)]
 pub(super) struct Want {
@@ -71,10 +74,12 @@ impl Store {
     }
 
     /// When who waits is to be looked after, if nothing happens.
-    pub(super) fn next_deadline(&self) -> Option<Duration> {
+    pub(super) fn next_deadline(&self, now: Duration) -> Option<Duration> {
+        if self.writes > 0 {
+            return None;
+        }
         let waiting = self.wants.iter().filter(|want| !want.reserving);
-        let until = waiting.map(|want| want.until).min()?;
-        Some(self.files.next_retry().map_or(until, |retry| until.min(retry)))
+        Some(waiting.map(|want| want.until).min()?.clamp(now, now + LOOK))
     }
 
     /// Whether an object of that length could ever lie in the arena.

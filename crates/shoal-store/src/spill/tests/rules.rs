@@ -136,6 +136,28 @@ fn a_full_disk_makes_a_put_wait_and_then_says_who_holds_what() {
 }
 
 #[test]
+fn who_waits_gets_room_from_pins_that_go_without_a_word() {
+    let mut world = World::new(8 * MIB, 1);
+    let a = world.join(1);
+    let mut held = Vec::new();
+    for n in 0..7 {
+        let object = world.put(&a, MIB, n);
+        held.push(world.get(&a, object));
+    }
+    world.returns(&a);
+    let ticket = world.ticket(a.slot);
+    world.feed(Event::SpaceWanted { ticket, len: MIB, file: false });
+    world.work_all();
+    assert_eq!(world.answer(ticket), None, "a frame has nowhere else to go");
+    world.pass(Duration::from_millis(50));
+    assert!(world.due.is_some_and(|due| due <= world.now + Duration::from_millis(50)), "{:?}", world.due);
+    held.clear();
+    world.pass(Duration::from_millis(50));
+    world.work_all();
+    assert!(matches!(world.answer(ticket), Some(Order::Chunk { .. })));
+}
+
+#[test]
 fn who_waits_gets_what_is_freed() {
     let mut world = World::new(8 * MIB, 1);
     let a = world.join(1);

@@ -22,6 +22,8 @@ pub struct World {
     pub full: Vec<bool>,
     /// Reads into the arena find no pages.
     pub no_memory: bool,
+    /// When the store wants to be called again.
+    pub due: Option<Duration>,
     requests: u64,
 }
 
@@ -45,6 +47,7 @@ impl World {
             now: Duration::ZERO,
             full: vec![false; places],
             no_memory: false,
+            due: None,
             requests: 0,
         }
     }
@@ -76,7 +79,9 @@ impl World {
     pub fn pass(&mut self, time: Duration) {
         self.now += time;
         let mut out = Vec::new();
-        self.store.sweep(self.now, &mut out);
+        let due = self.store.sweep(self.now, &mut out);
+        assert!(self.store.next_deadline(self.now).is_none_or(|due| due > self.now), "it looks again and again");
+        self.due = due;
         self.sort(out);
     }
 
