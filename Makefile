@@ -24,7 +24,7 @@ wheel: build ## build the wheel into dist/
 	@scripts/wheel.sh
 
 bench: build ## measure speed beside the machine's floors and its peers (release profile)
-	@scripts/bench.sh
+	@scripts/bench.sh --page
 
 bench-quick: build ## shoal and the floors alone, in about a minute
 	@scripts/bench.sh --quick

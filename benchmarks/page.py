@@ -1,6 +1,6 @@
 """Writes a run's table and chart into docs/performance.md and docs/performance.svg.
 
-python benchmarks/page.py [JSON]
+python benchmarks/page.py [JSON [FOLDER]]
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def markdown(data: report.Data) -> str:
     head, *body = report.lines(data)
     about = data["about"]
     told = [
-        f"{about['date']}, {about['machine']}; {about['rounds']} rounds in {about['seconds']:,} s. Medians; the"
-        " quartiles are shoal's.",
+        f"{about['date']}, {about['machine']}; rounds: {about['rounds']}; {about['seconds']:,} s in all."
+        " Medians; the quartiles are shoal's.",
         "",
         "| " + " | ".join(head) + " |",
         "|" + "---|" * len(head),
@@ -99,16 +99,20 @@ def _scale(low: int, high: int, scale: float, height: int) -> list[str]:
     return told
 
 
-def write(data: report.Data) -> None:
-    page = DOCS / "performance.md"
+def write(data: report.Data, folder: Path = DOCS) -> None:
+    page = folder / "performance.md"
     before, _, rest = page.read_text().partition(BEGIN)
     _, found, after = rest.partition(END)
     if not found:
         sys.exit(f"{page} has no {BEGIN} … {END} to write the table between")
     page.write_text(f"{before}{BEGIN}\n\n{markdown(data)}\n\n{END}{after}")
-    (DOCS / "performance.svg").write_text(chart(data))
+    (folder / "performance.svg").write_text(chart(data))
     print(f"written to {page} and performance.svg beside it")
 
 
+def main(source: str = "target/bench.json", folder: str = str(DOCS)) -> None:
+    write(json.loads(Path(source).read_text()), Path(folder))
+
+
 if __name__ == "__main__":
-    write(json.loads(Path(sys.argv[1] if len(sys.argv) > 1 else "target/bench.json").read_text()))
+    main(*sys.argv[1:])

@@ -42,6 +42,15 @@ class Results:
         else:
             self.numbers.setdefault((case, system), []).append(answer["numbers"] | self.floors[-1])
 
+    def rounds(self) -> str:
+        """How many each system had at most."""
+        found: dict[str, int] = {}
+        for (_, system), rounds in self.numbers.items():
+            found[system] = max(found.get(system, 0), len(rounds))
+        if len(set(found.values())) == 1:
+            return str(found.popitem()[1])
+        return ", ".join(f"{count} of {system}" for system, count in found.items())
+
     def data(self, about: Data, systems: Sequence[str]) -> Data:
         """Everything, as JSON can have it; numbers are in the units of their rows."""
         cases = {

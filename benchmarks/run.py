@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -37,7 +38,9 @@ def find_cases() -> dict[str, ModuleType]:
 def choose(options: argparse.Namespace) -> dict[str, ModuleType]:
     """The cases that the options ask for; says what a quick run leaves out."""
     every = find_cases()
-    chosen = {name: case for name, case in every.items() if not options.only or any(p in name for p in options.only)}
+    texts = options.only or [""]
+    wanted = {name for text in texts for name in ([text] if text in every else every) if text in name}
+    chosen = {name: case for name, case in every.items() if name in wanted}
     if not chosen:
         sys.exit(f"no case's name contains {' or '.join(options.only)}; there are: {', '.join(every)}")
     if options.quick and not options.tiny:
@@ -85,7 +88,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="shoal and the floors alone, few rounds, no slow cases")
     parser.add_argument("--tiny", action="store_true", help="a few calls a case: only whether it works")
     parser.add_argument("--rounds", type=int, help=f"default: {ROUNDS}, with --quick {QUICK_ROUNDS}")
-    parser.add_argument("--only", default=[], nargs="+", metavar="TEXT", help="cases whose name contains one of these")
+    parser.add_argument(
+        "--only", default=[], nargs="+", metavar="TEXT", help="cases of that name, or whose name contains it"
+    )
     parser.add_argument("--systems", nargs="+", choices=systems.NAMES, help="default: all, with --quick shoal")
     parser.add_argument(
         "--peers", type=Path, default=PEERS, help="the interpreter that has them (default: %(default)s)"
@@ -113,8 +118,11 @@ def main() -> None:
     results = report.Results(find_cases() if earlier else cases)
     if earlier:
         results.load(earlier["raw"])
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         measure(options, cases, results)
+    except KeyboardInterrupt:
+        print("interrupted: what was measured so far", file=sys.stderr)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     about = {
@@ -122,7 +130,7 @@ def main() -> None:
         "machine": f"{len(os.sched_getaffinity(0))} cores, {report.processor()}, Linux {platform.release()}, "
         f"CPython {platform.python_version()}",
         "load": round(os.getloadavg()[0], 1),
-        "rounds": max(map(len, results.numbers.values()), default=0),
+        "rounds": results.rounds(),
         "seconds": round(time.perf_counter() - begin) + (earlier["about"]["seconds"] if earlier else 0),
     }
     shown = [name for name in systems.NAMES if name in options.systems or (earlier and name in earlier["systems"])]

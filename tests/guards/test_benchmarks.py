@@ -28,6 +28,13 @@ def test_each_case_runs_and_fills_its_rows(tmp_path: Path) -> None:
         f"{case}: {key}" for case, rows in found["cases"].items() for key, row in rows.items() if not row["systems"]
     ]
     assert not empty
+    marked = "<!-- table: begin -->\nearlier table\n<!-- table: end -->"
+    (tmp_path / "performance.md").write_text(f"before\n{marked}\nafter\n")
+    run_command([sys.executable, ROOT / "benchmarks/page.py", told, tmp_path])
+    page = (tmp_path / "performance.md").read_text()
+    assert page.startswith("before\n") and page.endswith("\nafter\n") and "earlier table" not in page
+    assert page.count("\n| ") > len(found["cases"])
+    assert (tmp_path / "performance.svg").read_text().count("<rect") > 10
     judged = [row for rows in found["cases"].values() for row in rows.values() if row["must"]]
     assert judged
 
@@ -37,3 +44,17 @@ def test_the_steps_of_a_call_are_told() -> None:
     run = run_command([sys.executable, ROOT / "benchmarks/steps.py", "2000"])
     assert run.stdout.count("| all |") == 2
     assert run.stdout.count("| core: owner's state machine |") == 2
+
+
+def test_a_share_of_a_floor_is_taken_round_by_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    from goals import BUSY, at_least, at_most, cpu, judge, rate
+
+    rounds = [{"calls": 50.0, "P1": 100.0, "cpu": 0.03}, {"calls": 90.0, "P1": 300.0, "cpu": 0.02}]
+    shared = judge(at_least(0.35, "P1"), rate("calls"), "calls", rounds, cores=2)
+    assert shared and shared.measured == pytest.approx(0.4) and shared.reached
+    busy = judge(BUSY, rate("calls"), "calls", rounds, cores=2)
+    assert busy and busy.measured == pytest.approx((0.75 + 0.9) / 2) and busy.reached
+    most = judge(at_most(20_000), cpu(), "cpu", rounds, cores=2)
+    assert most and most.measured == pytest.approx(25_000) and not most.reached
+    assert judge(at_least(1, "P2"), rate("calls"), "calls", rounds, cores=2) is None
