@@ -50,10 +50,13 @@ __all__ = [
     "set_title",
     "status",
     "stop_instance",
+    "tell_stacks",
+    "tell_stacks_on",
     "stream_from_bytes",
     "wait",
     "wait_mixed",
     "watch",
+    "watch_folder",
 ]
 
 @final
@@ -225,9 +228,21 @@ def own_actor() -> ActorRef | None: ...
 def named_actors() -> list[tuple[str, str]]: ...
 def nodes() -> list[dict[str, Any]]: ...
 def status() -> str: ...
-def look(tasks: bool, ended: bool, ran: bool, objects: bool, limit: int, timeout: float) -> str: ...
+def look(wishes: list[str], only: int | None, limit: int, timeout: float) -> str: ...
 
 """What every node and its clients tell, as JSON; see `shoal.util.state`."""
+
+def tell_stacks(text: str) -> None: ...
+
+"""The stacks of this process's threads, for who has asked by the event "stacks"."""
+
+def tell_stacks_on(signal: int, file: int) -> None: ...
+
+"""`faulthandler` writes a worker's stacks into `file`, a memory file that is given away, on this signal."""
+
+def watch_folder(folder: str) -> int: ...
+
+"""A descriptor that is readable when a file in `folder` was made, written or renamed. Close it with `os.close`."""
 
 def stop_instance() -> None: ...
 def kv_get(key: bytes) -> bytes | None: ...

@@ -41,7 +41,8 @@ impl Node {
         let (look, deadline) = (self.looks.last, self.clock.micros().saturating_add(patience));
         let mut gather = Gather { ask, waits: BTreeSet::new(), got: Vec::new(), deadline };
         if let Some(wish) = wish {
-            let clients: Vec<WorkerId> = self.clients.keys().copied().collect();
+            let asked = |c: &Client| wish.only.is_none_or(|pid| pid == c.pid);
+            let clients: Vec<_> = self.clients.iter().filter(|(_, c)| asked(c)).map(|(worker, _)| *worker).collect();
             for worker in clients {
                 let client = &self.clients[&worker];
                 if is_stopped(client.pid) {

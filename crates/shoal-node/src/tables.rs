@@ -124,8 +124,10 @@ impl Node {
     /// A worker's process is gone.
     pub(crate) fn remember_worker(&mut self, worker: WorkerId, p: &Proc, death: &Death) {
         let title = self.clients.get(&worker).and_then(|c| c.title.title());
+        let actor = self.sched.workers().find(|w| w.worker == worker).and_then(|w| w.actor);
         let row = json!({
             "worker": worker.to_string(), "pid": p.pid, "job": p.job.0, "title": title, "role": "dead",
+            "actor": actor.map(|a| a.to_string()),
             "ended": unix_now(), "clean": death.clean, "intended": death.intended, "cause": death.text,
         });
         keep(&mut self.past.workers, row);

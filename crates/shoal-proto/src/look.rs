@@ -17,6 +17,10 @@ pub struct Wish {
     pub ran: bool,
     /// Objects.
     pub objects: bool,
+    /// What every thread of Python's does now.
+    pub stacks: bool,
+    /// Only this process is asked.
+    pub only: Option<u32>,
     /// Most rows of each kind that one process sends; the rest are counted.
     pub limit: u32,
 }
@@ -211,6 +215,10 @@ pub struct Report {
     pub actor_waits: Vec<(ActorId, Vec<RefWire>)>,
     /// Objects.
     pub objects: Rows<ObjectRow>,
+    /// The stacks of its threads, as `faulthandler` writes them.
+    pub stacks: String,
+    /// Why it can't tell them.
+    pub no_stacks: String,
 }
 
 /// What one client of a node said.

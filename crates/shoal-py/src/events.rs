@@ -56,6 +56,9 @@ pub(crate) fn events(py: Python<'_>) -> PyResult<Option<Py<PyList>>> {
         let text = String::from_utf8_lossy(&line.line).into_owned();
         out.append(("log", (line.name, line.pid, line.stderr, line.redraw, text)))?;
     }
+    if notices.stacks {
+        out.append(("stacks", py.None()))?;
+    }
     if notices.left_out > 0 {
         out.append(("left_out", notices.left_out))?;
     }

@@ -39,7 +39,7 @@ mod core_module {
     #[pymodule_export]
     use crate::hooks::set_hooks;
     #[pymodule_export]
-    use crate::look::look;
+    use crate::look::{look, tell_stacks, tell_stacks_on, watch_folder};
     #[pymodule_export]
     use crate::objects::{cancel, get, is_of_call, is_ready, put, wait_mixed};
     #[pymodule_export]

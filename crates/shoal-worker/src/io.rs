@@ -94,6 +94,7 @@ impl<'a> Io<'a> {
             }
             self.runtime.wake.drain();
             self.runtime.kick.drain();
+            self.runtime.look_for_dump();
             if self.runtime.broken.get().is_some() {
                 return self.runtime.die();
             }

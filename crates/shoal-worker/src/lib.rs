@@ -29,6 +29,7 @@ mod pulse;
 mod runtime;
 mod sight;
 mod spin;
+mod stacks;
 mod state;
 mod stream;
 mod trace;

@@ -96,9 +96,19 @@ impl Runtime {
         *self.executor.running.lock() = Some(f);
     }
 
-    /// Answers `ToClient::Look`.
+    /// Answers `ToClient::Look`, at once or when the stacks are there.
     pub(crate) fn look(&self, look: u64, wish: Wish) {
-        let report = postcard::to_stdvec(&self.report(wish)).expect("a report is plain data");
+        if !wish.stacks {
+            return self.finish_look(look, wish, String::new(), "");
+        }
+        if let Err(why) = self.ask_for_stacks(look, wish) {
+            self.finish_look(look, wish, String::new(), why);
+        }
+    }
+
+    pub(crate) fn finish_look(&self, look: u64, wish: Wish, stacks: String, no_stacks: &str) {
+        let report = Report { stacks, no_stacks: no_stacks.to_owned(), ..self.report(wish) };
+        let report = postcard::to_stdvec(&report).expect("a report is plain data");
         self.tell_node(&ToNode::Looked { look, report });
     }
 

@@ -3,6 +3,7 @@ use crate::control::Control;
 use crate::exec::Executor;
 use crate::io;
 use crate::output::{Printing, Waiting};
+use crate::stacks::Stacks;
 use crate::state::{Session, State};
 use parking_lot::{Condvar, Mutex};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -65,6 +66,8 @@ pub struct Notices {
     pub(crate) waiting: Waiting,
     /// Calls that run here beside others and are cancelled.
     pub cancels: Vec<TaskId>,
+    /// Somebody wants to know what this process's threads do: [`Runtime::tell_stacks`].
+    pub stacks: bool,
     pub(crate) closed: bool,
 }
 
@@ -95,6 +98,7 @@ pub struct Runtime {
     pub(crate) notices: Mutex<Notices>,
     pub(crate) noticed: Condvar,
     pub(crate) printing: Mutex<Printing>,
+    pub(crate) stacks: Stacks,
     pub(crate) closing: AtomicBool,
     // frames that wait for space in the arena
     pub(crate) asked_for_chunk: AtomicBool,
@@ -111,7 +115,7 @@ pub struct Runtime {
 impl Notices {
     /// Whether there is nothing to tell.
     pub fn is_empty(&self) -> bool {
-        self.ready.is_empty() && self.cancels.is_empty() && self.logs.is_empty() && self.left_out == 0
+        self.ready.is_empty() && self.cancels.is_empty() && self.logs.is_empty() && self.left_out == 0 && !self.stacks
     }
 }
 
@@ -179,6 +183,7 @@ impl Runtime {
             notices: Mutex::default(),
             noticed: Condvar::new(),
             printing: Mutex::default(),
+            stacks: Stacks::default(),
             closing: AtomicBool::new(false),
             asked_for_chunk: AtomicBool::new(false),
             arena_full: AtomicBool::new(false),

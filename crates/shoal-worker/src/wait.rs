@@ -97,6 +97,7 @@ impl Runtime {
 
     /// Blocks until there is something to tell; everything is empty when the session has ended.
     pub fn notices(&self) -> Notices {
+        self.listen_for_stacks();
         let mut printing = self.printing.lock();
         loop {
             let mut notices = self.await_notices(printing.due());

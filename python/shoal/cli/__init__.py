@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from shoal.cli.logs import logs_command
+from shoal.cli.stack import stack_command
 from shoal.cli.state import get_command, list_command, summary_command, why_command
 from shoal.cli.timeline import timeline_command
 from shoal.version import version
@@ -16,7 +18,15 @@ def main() -> None:
     """Starts, stops and shows an instance of shoal on this machine."""
 
 
-for _command in (list_command, get_command, summary_command, timeline_command, why_command):
+for _command in (
+    list_command,
+    get_command,
+    summary_command,
+    timeline_command,
+    why_command,
+    logs_command,
+    stack_command,
+):
     main.add_command(_command)
 
 

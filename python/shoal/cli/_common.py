@@ -38,5 +38,7 @@ def looking(address: str | None) -> Iterator[None]:
     try:
         with attached(address):
             yield
+    except BrokenPipeError:
+        raise  # who reads what is shown has seen enough
     except (ConnectionError, ValueError, TypeError, RayStateApiException) as error:
         raise click.ClickException(str(error)) from error

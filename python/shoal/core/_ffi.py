@@ -39,9 +39,12 @@ from shoal._core import (
     set_title,
     status,
     stop_instance,
+    tell_stacks,
+    tell_stacks_on,
     wait,
     wait_mixed,
     watch,
+    watch_folder,
 )
 
 __all__ = [
@@ -83,7 +86,10 @@ __all__ = [
     "set_title",
     "status",
     "stop_instance",
+    "tell_stacks",
+    "tell_stacks_on",
     "wait",
     "wait_mixed",
     "watch",
+    "watch_folder",
 ]

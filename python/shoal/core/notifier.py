@@ -4,12 +4,14 @@
 each event loop once for all that became ready in one batch; values are fetched by who waits for them.
 """
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from shoal.core import _ffi, screen
+from shoal.exceptions import RaySystemError
 
 
 class Token(Protocol):
@@ -88,6 +90,8 @@ class Notifier:
             for kind, what in events:
                 if kind == "left_out":
                     screen.left_out(what)
+                elif kind == "stacks":
+                    _tell_stacks()
             ready = [what for kind, what in events if kind == "ready"]
             if ready:
                 self._resolve(ready)
@@ -114,6 +118,23 @@ class Notifier:
 def _settle_all(tokens: list[Token]) -> None:
     for token in tokens:
         token.settle()
+
+
+def _tell_stacks() -> None:
+    """Tells what the threads of this process do, but this one: as `faulthandler` writes it, with names."""
+    import sys
+    import traceback
+
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    parts = []
+    for ident, frame in sys._current_frames().items():
+        if ident != threading.get_ident():
+            lines = [f"Thread {names.get(ident, hex(ident))} (most recent call first):"]
+            for at, line in traceback.walk_stack(frame):
+                lines.append(f'  File "{at.f_code.co_filename}", line {line} in {at.f_code.co_name}')
+            parts.append("\n".join(lines))
+    with contextlib.suppress(RaySystemError):
+        _ffi.tell_stacks("\n\n".join(parts))
 
 
 NOTIFIER = Notifier()

@@ -32,6 +32,7 @@ def main(address: str, start: int, logging_config: dict[str, Any] | None = None)
     signal.signal(signal.SIGINT, _on_interrupt)
     _ffi.set_hooks(HOOKS)
     session = _ffi.connect_worker(address, start)
+    _tell_stacks()
     LIVE.in_worker = True
     LIVE.worker_env = session.get("runtime_env", "")
     LIVE.begin()
@@ -56,6 +57,16 @@ def apply(encoded: str) -> None:
         os.chdir(folder)
         if folder not in sys.path:
             sys.path.insert(0, folder)
+
+
+def _tell_stacks() -> None:
+    """Lets `shoal stack` see what this process does, also when its code doesn't let go of the GIL."""
+    # Of the real-time signals, libraries that take one take the first or the last.
+    number = signal.SIGRTMAX - 9
+    if signal.getsignal(number) is signal.SIG_DFL:
+        file = os.memfd_create("shoal-stacks")
+        faulthandler.register(number, file=file)
+        _ffi.tell_stacks_on(number, file)
 
 
 def _on_interrupt(signum: int, frame: FrameType | None) -> None:

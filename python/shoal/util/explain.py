@@ -53,7 +53,7 @@ def _id_of(what: Any) -> str:
 
 def look(timeout: float) -> Snapshot:
     """What `explain` needs."""
-    return take(tasks=True, ended=True, objects=True, timeout=timeout)
+    return take("tasks", "ended", "objects", timeout=timeout)
 
 
 def explain(found: Snapshot, id: str) -> str:

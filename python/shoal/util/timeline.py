@@ -51,7 +51,7 @@ def timeline(filename: str | os.PathLike[str] | None = None) -> list[Event] | No
 
 def look(timeout: float = 30.0) -> Snapshot:
     """A look with what a trace needs; who doesn't answer is a warning."""
-    found = take(tasks=True, ended=True, ran=True, timeout=timeout)
+    found = take("tasks", "ended", "ran", timeout=timeout)
     for process in found.silent():
         text = f"process {process.pid} is {process.silent}: what it remembers is not in the timeline"
         warnings.warn(text, RuntimeWarning, stacklevel=3)

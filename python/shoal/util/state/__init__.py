@@ -29,6 +29,7 @@ from shoal.util.state._api import (
     summarize_tasks,
 )
 from shoal.util.state._exception import RayStateApiException
+from shoal.util.state._logs import get_log, list_logs
 from shoal.util.state._schema import (
     ActorState,
     ActorSummaries,
@@ -36,10 +37,12 @@ from shoal.util.state._schema import (
     NodeState,
     ObjectState,
     ObjectSummaries,
+    StackState,
     TaskState,
     TaskSummaries,
     WorkerState,
 )
+from shoal.util.state._stacks import list_stacks
 
 __all__ = [
     "ActorState",
@@ -49,19 +52,23 @@ __all__ = [
     "ObjectState",
     "ObjectSummaries",
     "RayStateApiException",
+    "StackState",
     "TaskState",
     "TaskSummaries",
     "WorkerState",
     "get_actor",
     "get_job",
+    "get_log",
     "get_node",
     "get_objects",
     "get_task",
     "get_worker",
     "list_actors",
     "list_jobs",
+    "list_logs",
     "list_nodes",
     "list_objects",
+    "list_stacks",
     "list_tasks",
     "list_workers",
     "summarize_actors",

@@ -27,15 +27,15 @@ from shoal.util.state._schema import (
 )
 from shoal.util.state._snapshot import MOST, Snapshot, take
 
-_Made = tuple[Callable[[Snapshot], list[Any]], type[StateSchema], dict[str, bool], tuple[str, ...]]
+_Made = tuple[Callable[[Snapshot], list[Any]], type[StateSchema], tuple[str, ...], tuple[str, ...]]
 # How a kind is made from a look, its schema, what processes are asked for, lists whose cut is a loss.
 _KINDS: dict[str, _Made] = {
-    "nodes": (_rows.nodes, NodeState, {}, ()),
-    "jobs": (_rows.jobs, JobState, {}, ()),
-    "workers": (_rows.workers, WorkerState, {}, ()),
-    "actors": (_rows.actors, ActorState, {}, ()),
-    "tasks": (_rows.tasks, TaskState, {"tasks": True, "ended": True, "ran": True}, ("tasks",)),
-    "objects": (_rows.objects, ObjectState, {"tasks": True, "objects": True}, ("tasks", "objects")),
+    "nodes": (_rows.nodes, NodeState, (), ()),
+    "jobs": (_rows.jobs, JobState, (), ()),
+    "workers": (_rows.workers, WorkerState, (), ()),
+    "actors": (_rows.actors, ActorState, (), ()),
+    "tasks": (_rows.tasks, TaskState, ("tasks", "ended", "ran"), ("tasks",)),
+    "objects": (_rows.objects, ObjectState, ("tasks", "objects"), ("tasks", "objects")),
 }
 
 
@@ -48,7 +48,7 @@ def snapshot(kind: str, address: str | None, timeout: float) -> Snapshot:
     if not timeout > 0:
         raise wrong_value("timeout", "a number of seconds > 0", timeout)
     with attached(address):
-        return take(**_KINDS[kind][2], timeout=float(timeout))
+        return take(*_KINDS[kind][2], timeout=float(timeout))
 
 
 def _complete(look: Snapshot, kind: str, raise_on_missing_output: bool) -> None:

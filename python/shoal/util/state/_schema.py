@@ -187,6 +187,22 @@ class ObjectState(StateSchema):
 
 
 @dataclass
+class StackState(StateSchema):
+    """What the threads of one process do."""
+
+    pid: int
+    type: str
+    """DRIVER or WORKER."""
+    worker_id: str
+    title: str | None
+    """What it runs, or ran last."""
+    stack: str | None
+    """Each thread's stack, the most recent call first."""
+    reason: str | None
+    """Why there is none."""
+
+
+@dataclass
 class TaskSummaryPerFuncOrClassName:
     """How many tasks of one function are in which state."""
 

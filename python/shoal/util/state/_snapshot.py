@@ -104,18 +104,15 @@ def _all_workers(node: Row) -> list[Row]:
     return found
 
 
-def take(
-    *, tasks: bool = False, ended: bool = False, ran: bool = False, objects: bool = False, timeout: float = 30.0
-) -> Snapshot:
+def take(*wishes: str, only: int | None = None, timeout: float = 30.0) -> Snapshot:
     """Looks at the instance of this process's session.
 
     Args:
-        tasks: Whether processes tell of tasks that are not over, and of what runs.
-        ended: Whether they tell of tasks that are over.
-        ran: Whether they tell of what ran in them.
-        objects: Whether they tell of objects.
+        *wishes: What processes are to tell: "tasks" that are not over and what runs; tasks that are "ended"; what "ran"
+            in them; "objects"; "stacks" of their threads. Without any, they are not asked.
+        only: The one process that is asked; `None`: all.
         timeout: Seconds to wait for who does not answer.
     """
     from shoal.core import _ffi
 
-    return Snapshot(json.loads(_ffi.look(tasks, ended, ran, objects, MOST, timeout)))
+    return Snapshot(json.loads(_ffi.look(list(wishes), only, MOST, timeout)))
