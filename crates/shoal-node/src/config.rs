@@ -29,8 +29,6 @@ pub struct NodeConfig {
     pub spill_directories: Vec<PathBuf>,
     /// Most processes that run tasks; unset: by CPUs and memory.
     pub max_workers: Option<usize>,
-    /// After how many seconds a request that never fits is an error; unset: never.
-    pub infeasible_grace: Option<f64>,
     /// The host's name.
     pub hostname: String,
     /// "3.11".
@@ -72,6 +70,10 @@ pub struct Settings {
     pub local_fs_capacity_threshold: f64,
     /// How long who needs space waits when there is none.
     pub object_store_full_seconds: f64,
+    /// After how many seconds a request that never fits is an error; below 0: never.
+    pub infeasible_grace: f64,
+    /// After how many seconds who waits for what running work won't release is told; below 0: never.
+    pub warn_waiting_seconds: f64,
 }
 
 impl Default for Settings {
@@ -88,6 +90,8 @@ impl Default for Settings {
             object_spilling_threshold: 0.8,
             local_fs_capacity_threshold: 0.95,
             object_store_full_seconds: 10.0,
+            infeasible_grace: 30.0,
+            warn_waiting_seconds: 10.0,
         }
     }
 }
@@ -181,7 +185,9 @@ impl NodeConfig {
         if let Some(max) = self.max_workers {
             config.max_workers = max;
         }
-        config.infeasible_grace = self.infeasible_grace.map(|seconds| (seconds.max(0.0) * 1e6) as u64);
+        let micros = |seconds: f64| (seconds >= 0.0).then_some((seconds * 1e6) as u64);
+        config.infeasible_grace = micros(self.settings.infeasible_grace);
+        config.warn_after = micros(self.settings.warn_waiting_seconds);
         config
     }
 }

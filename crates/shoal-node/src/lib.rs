@@ -42,6 +42,7 @@ mod stored;
 mod sys;
 mod tables;
 mod token;
+mod warn;
 mod zygote;
 mod zygotes;
 

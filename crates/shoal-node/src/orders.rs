@@ -17,6 +17,7 @@ impl Node {
             SchedOrder::Retire(worker) => self.send(worker, &ToClient::Retire, Vec::new()),
             SchedOrder::KillWorker { worker, why } => self.kill_worker(worker, &why),
             SchedOrder::KillStart(start) => self.kill_proc(start, "its job is over"),
+            SchedOrder::Warn(who) => self.warn(who),
             SchedOrder::Unschedulable { client, key, error } => {
                 self.send(client, &ToClient::Unschedulable { key, error }, Vec::new());
             }

@@ -198,6 +198,20 @@ fn a_driver_that_closes_ends_its_instance() {
 }
 
 #[test]
+fn who_waits_for_what_is_never_free_is_told_why() {
+    let mut it = Instance::joined("warn");
+    it.driver.want(50, 3, 0);
+    let seen = it.driver.until("warning", |m| matches!(m, ToClient::Waits { .. }));
+    let Some(ToClient::Waits { key, text }) = seen.last() else { panic!() };
+    assert_eq!(*key, 1);
+    let begin = "for a worker for 0 s, and running work will not end that: no node can ever run it: needs 50 CPU";
+    assert!(text.starts_with(begin), "{text}");
+    assert!(text.contains("it is an error after 1 s; ask for less"), "{text}");
+    it.driver.say(&ToNode::Bye);
+    it.ends();
+}
+
+#[test]
 fn a_look_gathers_who_answers_in_time_and_names_who_is_silent() {
     let mut it = Instance::joined("look");
     it.driver.want(1, 1, 0);

@@ -3,6 +3,8 @@ use crate::{Owner, actors::Phase, calls::CallState, objects::Entry, objects::Flo
 use shoal_proto::look::{ActorPhase, ObjectRow, Place, Rows, Stage, TaskRow};
 use shoal_types::{Args, ObjectId, RefWire, Resources, Value};
 
+/// Tasks of a queue that are looked at for their names.
+const SEEN: usize = 1_000;
 /// Arguments without a value that are named for one task.
 const NAMED: usize = 8;
 
@@ -91,6 +93,19 @@ impl Owner {
         let mut all: Vec<_> = self.actors.iter().filter_map(waits).collect();
         all.sort_unstable_by_key(|(id, _)| *id);
         all
+    }
+
+    /// How many tasks of a key want a lease, and the names of the first functions among them.
+    pub fn queued(&self, key: u32, names: usize) -> (u32, Vec<String>) {
+        let Some(key) = self.keys.get(&key) else { return (0, Vec::new()) };
+        let mut found: Vec<String> = Vec::new();
+        for (_, task) in key.queue.iter().take(SEEN) {
+            let Some(task) = self.tasks.get(task).filter(|t| t.state == TaskState::Queued) else { continue };
+            if found.len() < names && !found.iter().any(|name| **name == *task.spec.name) {
+                found.push(task.spec.name.to_string());
+            }
+        }
+        (key.live, found)
     }
 
     fn missing(&self, args: &Args) -> Vec<RefWire> {

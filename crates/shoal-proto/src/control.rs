@@ -332,6 +332,16 @@ pub enum ToClient {
         /// Why.
         error: ErrorValue,
     },
+    /// Tasks of the key have waited for long, and running work will not end that: to be said, with their names, on
+    /// standard error.
+    Waits {
+        /// The key.
+        key: u32,
+        /// Since when and why, to follow "…have waited".
+        text: String,
+    },
+    /// To be said on standard error.
+    Warning(String),
     /// Give the lease back: at once when idle, else at the next task boundary.
     Recall(LeaseId),
     /// Somebody waits who may not interrupt: give the lease back as soon as it has nothing to do.

@@ -56,6 +56,9 @@ pub(crate) fn events(py: Python<'_>) -> PyResult<Option<Py<PyList>>> {
         let text = String::from_utf8_lossy(&line.line).into_owned();
         out.append(("log", (line.name, line.pid, line.stderr, line.redraw, text)))?;
     }
+    for text in notices.warnings {
+        out.append(("warning", text))?;
+    }
     if notices.stacks {
         out.append(("stacks", py.None()))?;
     }

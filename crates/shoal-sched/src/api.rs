@@ -1,4 +1,5 @@
 //! The door's two sides: [`Event`]s in, [`Order`]s out.
+use crate::Waiter;
 use serde::{Deserialize, Serialize};
 use shoal_types::{ActorId, ErrorValue, FunctionId, JobId, LeaseId, LeaseKey, Resources, UNIT, WorkerId};
 use std::sync::Arc;
@@ -12,13 +13,20 @@ pub struct Config {
     pub max_workers: usize,
     /// After how many microseconds a request that never fits is an error; `None` is never.
     pub infeasible_grace: Option<u64>,
+    /// After how many microseconds who waits for what running work won't release is told; `None` is never.
+    pub warn_after: Option<u64>,
 }
 
 impl Config {
     /// The defaults for a node that has `total`.
     pub fn new(total: Resources) -> Self {
         let cpus = (total.get("CPU") / UNIT) as usize;
-        Self { total, max_workers: (64 * cpus).max(256), infeasible_grace: Some(30_000_000) }
+        Self {
+            total,
+            max_workers: (64 * cpus).max(256),
+            infeasible_grace: Some(30_000_000),
+            warn_after: Some(10_000_000),
+        }
     }
 
     /// Whole CPUs.
@@ -184,6 +192,9 @@ pub enum Order {
     },
     /// Kill a process that has not greeted yet.
     KillStart(u64),
+    /// Who waits has waited for long, and running work will not end it ([`Wait::lasting`](crate::Wait::lasting)):
+    /// [`Sched::wait_of`](crate::Sched::wait_of) says why.
+    Warn(Waiter),
     /// The key's waiting tasks can't run.
     Unschedulable {
         /// Who asked.

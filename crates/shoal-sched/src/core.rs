@@ -139,7 +139,22 @@ impl Sched {
         let shape = Arc::new(Shape { job, runtime_env, resources: placement.clone(), function: None });
         let turn = self.next_turn();
         let (want, seen, granted, leases, since) = (1, 0, 0, 0, now);
-        let entry = Entry { shape, need: placement, hold, detached, depth, want, seen, granted, leases, turn, since };
+        let (quiet_until, warned) = (0, false);
+        let entry = Entry {
+            shape,
+            need: placement,
+            hold,
+            detached,
+            depth,
+            want,
+            seen,
+            granted,
+            leases,
+            turn,
+            since,
+            quiet_until,
+            warned,
+        };
         self.entries.insert(Asker::Actor(actor), entry);
         self.note_waiting(Asker::Actor(actor));
     }
@@ -217,5 +232,7 @@ fn lease_entry(job: JobId, spec: LeaseKey, turn: u64, now: u64) -> Entry {
         leases: 0,
         turn,
         since: now,
+        quiet_until: 0,
+        warned: false,
     }
 }

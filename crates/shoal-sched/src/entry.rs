@@ -1,5 +1,5 @@
 //! Who asks for workers, and the workers.
-use crate::Shape;
+use crate::{Shape, Waiter};
 use shoal_types::{ActorId, JobId, LeaseId, Resources, WorkerId};
 use std::sync::Arc;
 
@@ -8,6 +8,15 @@ use std::sync::Arc;
 pub(crate) enum Asker {
     Actor(ActorId),
     Lease(WorkerId, u32),
+}
+
+impl Asker {
+    pub fn waiter(self) -> Waiter {
+        match self {
+            Self::Actor(actor) => Waiter::Actor(actor),
+            Self::Lease(client, key) => Waiter::Key(client, key),
+        }
+    }
 }
 
 /// One asker's request and what came of it.
@@ -31,6 +40,9 @@ pub(crate) struct Entry {
     pub turn: u64,
     /// Since when it waits: it began, or was served last.
     pub since: u64,
+    /// Not looked at before, for [`Order::Warn`](crate::Order::Warn).
+    pub quiet_until: u64,
+    pub warned: bool,
 }
 
 impl Entry {

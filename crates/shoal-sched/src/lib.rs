@@ -27,6 +27,8 @@
 //!   other 2 s, unless actors hold what it would need.
 //! - SCHED-5 a worker serves one job and one shape for life; an actor gets one that has never been leased.
 //! - SCHED-6 nothing waits, no worker idles, no start fails: [`Sched::next_deadline`] is `None`.
+//! - SCHED-7 who has waited for [`Config::warn_after`] for what running work will not release is told so, a key or actor
+//!   once; who waits for running work is looked at again after as long.
 //!
 //! Which process goes when memory runs out is decided beside it, in [`memory`].
 #![deny(missing_docs)]

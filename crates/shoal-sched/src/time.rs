@@ -1,4 +1,4 @@
-//! What time alone brings: idle workers end, requests that never fit are told.
+//! What time alone brings: idle workers end, requests that never fit are told, and those that wait for long.
 use crate::entry::{Asker, Entry, Role};
 use crate::{Order, Sched};
 use shoal_types::WorkerId;
@@ -13,7 +13,8 @@ impl Sched {
     pub fn next_deadline(&self) -> Option<u64> {
         let idle = self.idle_until().into_iter().map(|(until, _)| until).min();
         let infeasible = self.waiting.iter().filter_map(|a| self.infeasible_at(&self.entries[a])).min();
-        [idle, infeasible, self.look_again].into_iter().flatten().min()
+        let warn = self.waiting.iter().filter_map(|a| self.warn_at(&self.entries[a])).min();
+        [idle, infeasible, warn, self.look_again].into_iter().flatten().min()
     }
 
     pub(crate) fn on_ticked(&mut self, now: u64, out: &mut Vec<Order>) {
@@ -29,6 +30,28 @@ impl Sched {
             let error = self.infeasible_error(asker);
             self.refuse(asker, error, out);
         }
+        self.warn(now, out);
+    }
+
+    /// SCHED-7.
+    fn warn(&mut self, now: u64, out: &mut Vec<Order>) {
+        let Some(after) = self.config.warn_after else { return };
+        let due = |a: &&Asker| self.warn_at(&self.entries[*a]).is_some_and(|at| at <= now);
+        let due: Vec<_> = self.waiting.iter().filter(due).copied().collect();
+        for asker in due {
+            let lasting = self.is_lasting(&self.entries[&asker]);
+            let entry = self.entries.get_mut(&asker).expect("who waits is known");
+            (entry.warned, entry.quiet_until) = (lasting, now + after);
+            if lasting {
+                out.push(Order::Warn(asker.waiter()));
+            }
+        }
+    }
+
+    /// When it is to be looked whether the asker waits for what running work will not release.
+    fn warn_at(&self, entry: &Entry) -> Option<u64> {
+        let after = self.config.warn_after.filter(|_| !entry.warned)?;
+        Some((entry.since + after).max(entry.quiet_until))
     }
 
     /// Until when each idle worker stays.

@@ -1,10 +1,11 @@
 //! Why somebody waits, from the scheduler's own refusals; and sentences for its errors.
 use crate::Sched;
 use crate::entry::{Asker, Entry, Role};
+use serde::{Deserialize, Serialize};
 use shoal_types::{ActorId, ErrorKind, ErrorValue, JobId, Resources, UNIT, WorkerId};
 
 /// Who waits.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Waiter {
     /// A client, with tasks of one of its keys.
     Key(WorkerId, u32),
@@ -77,15 +78,16 @@ pub struct Wait {
 impl Sched {
     /// Everybody who waits, and why.
     pub fn waits(&self) -> Vec<Wait> {
-        self.waiting.iter().filter_map(|asker| self.wait_of(*asker)).collect()
+        self.waiting.iter().filter_map(|asker| self.wait_of(asker.waiter())).collect()
     }
 
-    pub(crate) fn wait_of(&self, asker: Asker) -> Option<Wait> {
-        let entry = self.entries.get(&asker).filter(|e| e.outstanding() > 0)?;
-        let who = match asker {
-            Asker::Actor(actor) => Waiter::Actor(actor),
-            Asker::Lease(client, key) => Waiter::Key(client, key),
+    /// Why this one waits; `None` when it does not.
+    pub fn wait_of(&self, who: Waiter) -> Option<Wait> {
+        let asker = match who {
+            Waiter::Actor(actor) => Asker::Actor(actor),
+            Waiter::Key(client, key) => Asker::Lease(client, key),
         };
+        let entry = self.entries.get(&asker).filter(|e| e.outstanding() > 0)?;
         let (job, count, needs, since) = (entry.shape.job, entry.outstanding(), entry.need.clone(), entry.since);
         let (refusal, lasting) = (self.refusal(entry), self.is_lasting(entry));
         Some(Wait { who, job, count, needs, since, refusal, lasting })
@@ -140,7 +142,7 @@ impl Sched {
     }
 
     /// Whether it would still wait if every task that runs and doesn't wait itself were over.
-    fn is_lasting(&self, entry: &Entry) -> bool {
+    pub(crate) fn is_lasting(&self, entry: &Entry) -> bool {
         let mut left = self.config.total.clone();
         for w in self.workers.values() {
             let stays = match w.role {

@@ -98,3 +98,49 @@ fn workers_are_told_with_what_they_do_and_hold() {
 fn amounts_are_told_as_people_say_them() {
     assert_eq!([amount("CPU", 10_000), amount("CPU", 2_500), amount("memory", 50_000)], ["1", "0.25", "5 bytes of"]);
 }
+
+#[test]
+fn who_waits_for_what_actors_hold_is_told_once() {
+    let mut w = world(&[("CPU", 2.0)]);
+    w.wants_actor(9, 1, cpus(2.0), cpus(2.0));
+    w.start_all();
+    w.demand(id(1), 1, cpus(1.0), 4, 0);
+    w.sleep(9 * SECOND);
+    assert_eq!(w.warned, []);
+    w.sleep(2 * SECOND);
+    assert_eq!(w.warned, [Waiter::Key(id(1), 1)]);
+    w.demand(id(1), 1, cpus(1.0), 0, 0);
+    w.demand(id(1), 1, cpus(1.0), 7, 0);
+    w.wants_actor(8, 1, cpus(1.0), cpus(1.0));
+    w.sleep(60 * SECOND);
+    assert_eq!(w.warned, [Waiter::Key(id(1), 1), Waiter::Actor(actor(8))], "a key is told once, an actor, too");
+}
+
+#[test]
+fn who_waits_for_running_tasks_is_not_warned_until_they_block() {
+    let mut w = world(&[("CPU", 2.0), ("x", 1.0)]);
+    w.demand(id(1), 1, amounts(&[("CPU", 1.0), ("x", 1.0)]), 2, 0);
+    w.start_all();
+    w.sleep(60 * SECOND);
+    assert_eq!(w.warned, []);
+    let busy = w.leases.values().next().unwrap().worker;
+    w.block(busy, true);
+    w.sleep(10 * SECOND);
+    assert_eq!(w.warned, [Waiter::Key(id(1), 1)]);
+}
+
+#[test]
+fn what_never_fits_is_told_before_it_fails_and_never_when_so_wished() {
+    let never = |warn_after| {
+        let mut w = World::with(Config { warn_after, ..Config::new(cpus(2.0)) });
+        w.join(id(1), 1, false);
+        w.demand(id(1), 1, cpus(3.0), 1, 0);
+        w.sleep(29 * SECOND);
+        let warned = w.warned.clone();
+        w.sleep(2 * SECOND);
+        assert_eq!(w.refused.len(), 1);
+        warned
+    };
+    assert_eq!(never(Some(10 * SECOND)), [Waiter::Key(id(1), 1)]);
+    assert_eq!(never(None), []);
+}

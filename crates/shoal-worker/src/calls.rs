@@ -125,6 +125,8 @@ impl Runtime {
             ToClient::Retire => self.executor.retire(self),
             ToClient::Exit => self.executor.exit(self),
             ToClient::Look { look, wish } => self.look(look, wish),
+            ToClient::Waits { key, text } => self.warn_of_key(key, &text),
+            ToClient::Warning(text) => self.warn(text),
             msg => self.on_core_message(msg),
         }
     }

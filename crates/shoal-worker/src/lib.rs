@@ -35,6 +35,7 @@ mod stream;
 mod trace;
 mod unmapped;
 mod wait;
+mod warn;
 
 pub use cancels::OnCancel;
 pub use exec::{Answer, CallFrame, Work};

@@ -66,6 +66,8 @@ pub struct Notices {
     pub(crate) waiting: Waiting,
     /// Calls that run here beside others and are cancelled.
     pub cancels: Vec<TaskId>,
+    /// To be said on standard error.
+    pub warnings: Vec<String>,
     /// Somebody wants to know what this process's threads do: [`Runtime::tell_stacks`].
     pub stacks: bool,
     pub(crate) closed: bool,
@@ -115,7 +117,8 @@ pub struct Runtime {
 impl Notices {
     /// Whether there is nothing to tell.
     pub fn is_empty(&self) -> bool {
-        self.ready.is_empty() && self.cancels.is_empty() && self.logs.is_empty() && self.left_out == 0 && !self.stacks
+        let lines = self.logs.is_empty() && self.left_out == 0 && self.warnings.is_empty();
+        self.ready.is_empty() && self.cancels.is_empty() && lines && !self.stacks
     }
 }
 

@@ -121,6 +121,11 @@ impl Runtime {
         }
     }
 
+    /// Whether a thread reads notices.
+    pub(crate) fn has_listener(&self) -> bool {
+        self.stacks.0.lock().listens
+    }
+
     /// A thread reads notices from now on.
     pub(crate) fn listen_for_stacks(&self) {
         self.stacks.0.lock().listens = true;

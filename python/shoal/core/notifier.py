@@ -90,6 +90,8 @@ class Notifier:
             for kind, what in events:
                 if kind == "left_out":
                     screen.left_out(what)
+                elif kind == "warning":
+                    screen.warn(what)
                 elif kind == "stacks":
                     _tell_stacks()
             ready = [what for kind, what in events if kind == "ready"]

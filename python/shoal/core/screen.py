@@ -104,6 +104,11 @@ def left_out(count: int) -> None:
     _say(sys.stderr, f"shoal: {count} lines of workers left out, because this process was too busy; see {folder}\n")
 
 
+def warn(text: str) -> None:
+    """Says something of shoal's own."""
+    _say(sys.stderr, f"shoal: {text}\n")
+
+
 def _say(stream: TextIO | None, text: str) -> None:
     if stream is None:
         return

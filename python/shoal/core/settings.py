@@ -59,6 +59,13 @@ def _number(low: float, high: float = math.inf) -> Callable[[str], Number]:
     return check
 
 
+def _seconds_or_never(text: str) -> Number:
+    number = float(text)
+    if number != -1 and not 0 <= number < math.inf:
+        raise ValueError(text)
+    return number
+
+
 def _switch(text: str) -> bool:
     words = {"0": False, "1": True, "false": False, "true": True}
     if text.lower() not in words:
@@ -74,6 +81,22 @@ _ROWS = [
         _switch,
         "Whether objects that the object store has no room for go to disk. Without it, a full object store is "
         "`ObjectStoreFullError`.",
+    ),
+    Setting(
+        "infeasible_grace",
+        30.0,
+        "a number of seconds ≥ 0, or -1 for never",
+        _seconds_or_never,
+        "After how long a task or actor that needs more than any node has is an error: `TaskUnschedulableError`, "
+        "`ActorUnschedulableError`.",
+        shown="30 after `init()`, -1 after `shoal start`",
+    ),
+    Setting(
+        "warn_waiting_seconds",
+        10.0,
+        "a number of seconds ≥ 0, or -1 for never",
+        _seconds_or_never,
+        "After how long tasks or an actor that wait for what running work will not release are told on standard error.",
     ),
     Setting(
         "dedup_logs",
@@ -165,11 +188,12 @@ _ROWS = [
 TABLE: dict[str, Setting] = {row.name: row for row in _ROWS}
 
 
-def value(name: str) -> Number:
+def value(name: str, default: Number | None = None) -> Number:
     """A setting's value as the environment has it.
 
     Args:
         name: A name of the table.
+        default: Its default, where that is another than the table's.
 
     Raises:
         ValueError: The variable has something else than the setting takes.
@@ -180,19 +204,20 @@ def value(name: str) -> Number:
         text = os.environ.get(variable)
         if text:
             return _checked(row, variable, text)
-    return row.default
+    return row.default if default is None else default
 
 
-def of_node(given: Mapping[str, Any] | None = None) -> dict[str, Number]:
+def of_node(given: Mapping[str, Any] | None = None, defaults: Mapping[str, Number] | None = None) -> dict[str, Number]:
     """The settings of a new node daemon.
 
     Args:
         given: `init(_system_config=...)`, which counts before the environment.
+        defaults: Defaults that are others than the table's.
 
     Raises:
         ValueError: A value is none that its setting takes.
     """
-    found = {name: value(name) for name, row in TABLE.items() if row.node}
+    found = {name: value(name, (defaults or {}).get(name)) for name, row in TABLE.items() if row.node}
     for name, what in (given or {}).items():
         found[name] = _checked(TABLE[name], f"_system_config[{name!r}]", str(what))
     return found

@@ -41,7 +41,8 @@ def node_config(options: Mapping[str, Any], *, owned: bool) -> dict[str, Any]:
         "spill_directories": _writable(options),
         "memory": options.get("_memory") or max(0, available - store),
         "owned_by_first_client": owned,
-        "settings": settings.of_node(options.get("_system_config")),
+        # An instance that may yet grow has nothing that can never run.
+        "settings": settings.of_node(options.get("_system_config"), {} if owned else {"infeasible_grace": -1.0}),
     }
 
 

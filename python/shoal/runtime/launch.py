@@ -36,8 +36,7 @@ def start_node(config: Mapping[str, Any]) -> tuple[socket.socket, dict[str, str]
 
     Args:
         config: num_cpus, num_gpus, gpu_ids, resources, object_store_memory, memory (bytes), owned_by_first_client;
-            spill_directories; infeasible_grace (seconds; `None` for never) and max_workers if they differ from the
-            defaults.
+            spill_directories and max_workers if they differ from the defaults.
 
     Returns:
         A connected socket on which the daemon waits for a greeting, and `address`, `session_dir`, `socket`.
@@ -75,7 +74,7 @@ def start_persistent(config: Mapping[str, Any]) -> dict[str, str]:
     running = read_current()
     if running is not None:
         raise RuntimeError(f"an instance runs already at {running['address']}: 'shoal stop' ends it")
-    sock, info = start_node({"infeasible_grace": None, **config, "owned_by_first_client": False})
+    sock, info = start_node({**config, "owned_by_first_client": False})
     sock.close()
     with open(os.path.join(info["session_dir"], "node.json")) as file:
         record = {**json.load(file), **info}
@@ -192,7 +191,6 @@ def _complete(config: Mapping[str, Any], session: str) -> dict[str, Any]:
         "object_store_memory": int(config["object_store_memory"]),
         "spill_directories": config.get("spill_directories", []),
         "max_workers": config.get("max_workers", min(limit, max(16, int(config.get("memory", 0)) // _WORKER_BYTES))),
-        "infeasible_grace": config.get("infeasible_grace", 30.0),
         "hostname": os.uname().nodename,
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         "zygote_script": os.path.join(package, "runtime", "zygote.py"),

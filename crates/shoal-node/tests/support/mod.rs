@@ -182,7 +182,7 @@ impl Instance {
         let (zygote, its) = UnixStream::pair().unwrap();
         let config = json!({
             "session": session, "socket": session.join("node.sock"), "owned_by_first_client": true,
-            "resources": {"CPU": 2 * UNIT}, "object_store_memory": 64 << 20, "infeasible_grace": 1.0,
+            "resources": {"CPU": 2 * UNIT}, "object_store_memory": 64 << 20, "settings": {"infeasible_grace": 1.0, "warn_waiting_seconds": 0.5},
             "hostname": "here", "python": "3.11", "zygote_script": "", "package_root": "",
             "start": {"executable": "x", "prefix": "x", "flags": [], "environ": {}},
         });

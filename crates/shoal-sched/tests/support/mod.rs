@@ -1,7 +1,7 @@
 //! A world for the scheduler: it starts workers, keeps its own account of who holds what, and checks each order
 //! against it.
 #![allow(dead_code)]
-use shoal_sched::{Config, Event, Order, Sched, Shape};
+use shoal_sched::{Config, Event, Order, Sched, Shape, Waiter};
 use shoal_types::{ActorId, JobId, LeaseId, LeaseKey, Resources, UNIT, WorkerId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -55,6 +55,7 @@ pub struct World {
     pub actor_needs: BTreeMap<ActorId, (Resources, Resources)>,
     pub doomed: Vec<WorkerId>,
     pub refused: Vec<Order>,
+    pub warned: Vec<Waiter>,
     next_worker: u32,
 }
 
@@ -78,6 +79,7 @@ impl World {
             actor_needs: BTreeMap::new(),
             doomed: Vec::new(),
             refused: Vec::new(),
+            warned: Vec::new(),
             next_worker: 0,
         }
     }
@@ -120,6 +122,11 @@ impl World {
                 assert_eq!(self.leases[lease].client, *client, "a recall of a lease that is held");
             }
             Order::KillWorker { worker, .. } | Order::Retire(worker) => self.doomed.push(*worker),
+            Order::Warn(who) => {
+                let wait = self.sched.wait_of(*who).expect("SCHED-7: who is warned waits");
+                assert!(wait.lasting && !self.warned.contains(who), "SCHED-7: {wait:?}");
+                self.warned.push(*who);
+            }
             Order::Unschedulable { .. } | Order::ActorUnschedulable { .. } => self.refused.push(order.clone()),
         }
     }
