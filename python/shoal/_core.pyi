@@ -28,6 +28,7 @@ __all__ = [
     "forked",
     "get",
     "get_actor",
+    "give_hints",
     "interrupt_wanted",
     "is_of_call",
     "is_ready",
@@ -41,6 +42,7 @@ __all__ = [
     "nodes",
     "own_actor",
     "put",
+    "record_sites",
     "ref_from_bytes",
     "run_worker",
     "runs_loop",
@@ -243,6 +245,14 @@ def tell_stacks_on(signal: int, file: int) -> None: ...
 def watch_folder(folder: str) -> int: ...
 
 """A descriptor that is readable when a file in `folder` was made, written or renamed. Close it with `os.close`."""
+
+def give_hints(on: bool) -> None: ...
+
+"""Whether hints are given on standard error."""
+
+def record_sites(all: bool) -> None: ...
+
+"""Whether the place of every reference is recorded, or only that of large values."""
 
 def stop_instance() -> None: ...
 def kv_get(key: bytes) -> bytes | None: ...

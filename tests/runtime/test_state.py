@@ -185,9 +185,10 @@ def test_summaries_count_by_function_class_and_place(two_cpus: object) -> None:
     }
     assert (tasks["total_tasks"], tasks["total_actor_tasks"], tasks["total_actor_scheduled"]) == (3, 1, 1)
     assert state.summarize_actors()["cluster"]["summary"]["Worker"]["state_counts"] == {"ALIVE": 1}
-    ref = shoal.put(bytes(1 << 20))
+    large, small = shoal.put(bytes(1 << 20)), shoal.put(1)
     objects = state.summarize_objects()["cluster"]
-    assert objects["total_size_mb"] > 1 and not objects["callsite_enabled"] and ref is not None
+    assert objects["total_size_mb"] > 1 and objects["summary"]["disabled"]["total_objects"] >= 1
+    assert not objects["callsite_enabled"] and large != small, "of small ones it is not recorded"
 
 
 def test_filters_compare_without_regard_to_case_and_by_order(two_cpus: object) -> None:

@@ -2,6 +2,7 @@
 //!
 //! - HIST-1 at most [`KEPT`] are remembered; the oldest goes, and is counted.
 //! - HIST-2 remembering one is a few stores into memory that is there: nothing is allocated for one that went well.
+//! - HIST-3 whether tasks are too short is looked at when the ring has gone round: once in ten thousand.
 use crate::{Owner, calls::Call, tasks::Answer, tasks::Task};
 use shoal_proto::look::{EndedRow, Rows};
 use shoal_types::{ActorId, ErrorKind, ErrorValue, TaskId, Value, WorkerId};
@@ -9,6 +10,10 @@ use std::sync::Arc;
 
 /// About a megabyte.
 const KEPT: usize = 10_000;
+/// A task of fewer microseconds is shorter than what it costs to send it.
+const SHORT: u32 = 10;
+/// So many remembered tasks in fewer microseconds are a loop, and not the day of a server.
+const LOOP: u64 = 10_000_000;
 /// Characters of an error's text.
 const TEXT: usize = 500;
 
@@ -63,6 +68,8 @@ pub(crate) struct History {
     rows: Vec<Ended>,
     next: usize,
     lost: u64,
+    /// A function whose tasks are very short, and how many of those in the ring are its.
+    short: Option<(Arc<str>, usize)>,
 }
 
 impl History {
@@ -73,9 +80,23 @@ impl History {
             }
             return self.rows.push(row);
         }
+        if self.next == 0 {
+            self.short = self.find_short();
+        }
         self.rows[self.next] = row;
         self.next = (self.next + 1) % KEPT;
         self.lost += 1;
+    }
+
+    /// The function that nine of ten remembered tasks were of, if each was very short and all came in a loop.
+    fn find_short(&self) -> Option<(Arc<str>, usize)> {
+        let last = self.rows.last()?;
+        let short = |e: &&Ended| {
+            e.actor.is_none() && e.end.error.is_none() && e.end.micros < SHORT && Arc::ptr_eq(&e.name, &last.name)
+        };
+        let count = self.rows.iter().filter(short).count();
+        let in_a_loop = last.ended.saturating_sub(self.rows[0].born) < LOOP;
+        (count >= KEPT / 10 * 9 && in_a_loop).then(|| (Arc::clone(&last.name), count))
     }
 }
 
@@ -91,9 +112,15 @@ impl Owner {
         self.history.push(Ended { id, name, actor, attempt, born: call.born, ended: self.now, end });
     }
 
+    /// A function whose tasks are shorter than what sending them costs, and how many of the last ones were its: told
+    /// once for each round of the ring.
+    pub fn take_short(&mut self) -> Option<(Arc<str>, usize)> {
+        self.history.short.take()
+    }
+
     /// Tasks and calls that are over, the last first; times by the core's clock.
     pub fn ended_rows(&self, limit: usize) -> Rows<EndedRow> {
-        let History { rows, next, lost } = &self.history;
+        let History { rows, next, lost, .. } = &self.history;
         let newest_first = rows[..*next].iter().rev().chain(rows[*next..].iter().rev());
         let told: Vec<_> = newest_first.take(limit).map(row).collect();
         let left_out = lost + (rows.len() - told.len()) as u64;

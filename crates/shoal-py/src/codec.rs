@@ -190,6 +190,23 @@ impl Encoded<'_> {
         flat::layout(pickle.as_bytes().len(), &lens)
     }
 
+    /// The largest piece of its bytes, where the object has them. To be read with the GIL, as the object itself.
+    pub(crate) fn largest(&self) -> &[u8] {
+        match self {
+            Self::Plain(bytes) => bytes,
+            Self::Str(text) => utf8(text),
+            Self::Bytes(bytes) => bytes.as_bytes(),
+            Self::Pickled(pickle, buffers, _) => {
+                let largest = buffers.iter().max_by_key(|b| b.len_bytes());
+                match largest.filter(|b| b.len_bytes() > pickle.as_bytes().len()) {
+                    // SAFETY: the buffer is readable for its length while it is held.
+                    Some(b) => unsafe { std::slice::from_raw_parts(b.buf_ptr().cast(), b.len_bytes()) },
+                    None => pickle.as_bytes(),
+                }
+            }
+        }
+    }
+
     /// The refs inside.
     pub(crate) fn refs(&self) -> &[RefWire] {
         match self {

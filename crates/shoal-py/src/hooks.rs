@@ -25,6 +25,7 @@ pub(crate) struct Hooks {
     /// `pickle.dumps` and `pickle.loads` themselves, for what needs no more.
     pub(crate) dumps: Py<PyAny>,
     pub(crate) loads: Py<PyAny>,
+    pub(crate) call_site: Py<PyAny>,
 }
 
 static HOOKS: PyOnceLock<Hooks> = PyOnceLock::new();
@@ -55,6 +56,7 @@ pub(crate) fn set_hooks(hooks: &Bound<'_, PyAny>) -> PyResult<()> {
         make_dynamic: get("make_dynamic")?,
         dumps: pickle("dumps")?,
         loads: pickle("loads")?,
+        call_site: get("call_site")?,
     };
     let _ = HOOKS.set(hooks.py(), bound);
     Ok(())

@@ -18,6 +18,7 @@ mod objects;
 mod query;
 mod refs;
 mod session;
+mod sites;
 mod stream;
 mod template;
 mod title;
@@ -50,6 +51,8 @@ mod core_module {
     use crate::session::{
         connect_driver, connect_tool, connect_worker, connected, disconnect, forked, node_main, session,
     };
+    #[pymodule_export]
+    use crate::sites::{give_hints, record_sites};
     #[pymodule_export]
     use crate::stream::{StreamRef, stream_from_bytes};
     #[pymodule_export]

@@ -6,6 +6,7 @@ use crate::hold;
 use crate::hooks::{call, hooks};
 use crate::refs::ObjectRef;
 use crate::session::runtime;
+use crate::sites::{is_stored, note_put};
 use crate::stream::StreamRef;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -22,8 +23,11 @@ pub(crate) fn put(value: &Bound<'_, PyAny>) -> PyResult<ObjectRef> {
     let runtime = runtime(py)?;
     let wire = runtime.new_object();
     let value = encode(value, "shoal.put()")?.into_value(py, &runtime, wire.id, wire.owner.worker)?;
+    let stored = is_stored(&value);
     runtime.put(wire.id, value).map_err(|e| errors::exception(py, &e))?;
-    Ok(ObjectRef::owned(wire))
+    let made = ObjectRef::owned(wire);
+    note_put(py, &runtime, wire, stored)?;
+    Ok(made)
 }
 
 /// The value of one ref or the list of values of several.
@@ -36,6 +40,9 @@ pub(crate) fn get<'py>(refs: &Bound<'py, PyAny>, timeout: Option<f64>, copy: boo
         let value = match runtime.value(&id) {
             Some(value) => value,
             None => {
+                if runtime.waits_in_turn(&id) {
+                    py.detach(|| runtime.hint_together(&id));
+                }
                 wait_for(py, &runtime, &[id], timeout)?;
                 runtime.value(&id).ok_or_else(|| dead(py, &runtime))?
             }

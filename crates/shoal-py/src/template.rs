@@ -4,6 +4,7 @@ use crate::current::ancestry;
 use crate::errors;
 use crate::refs::ObjectRef;
 use crate::session::{epoch, runtime, runtime_of};
+use crate::sites::{note_call, note_put};
 use crate::stream;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
@@ -99,6 +100,7 @@ impl Template {
 
 /// The refs of a call's returns, which it has one count of each.
 pub(crate) fn returns(py: Python<'_>, runtime: &Runtime, task: TaskId, n: u32) -> PyResult<Py<PyAny>> {
+    note_call(py, runtime, task, n)?;
     let make = |i| Bound::new(py, ObjectRef::owned(runtime.return_of(task, i)));
     Ok(match n {
         0 => py.None(),
@@ -149,10 +151,14 @@ impl<'py> Sink<'_, 'py> {
             put_raw_slot(&mut self.out.bytes, keyword, &RawSlot::Value(&encoded.to_vec()));
             return Ok(());
         }
+        if len > INLINE_LIMIT {
+            self.runtime.hint_copied(arg.as_ptr() as usize, encoded.largest(), self.name);
+        }
         let wire = self.runtime.new_object();
         let value = encoded.into_value(self.py, self.runtime, wire.id, wire.owner.worker)?;
         self.runtime.put(wire.id, value).map_err(|e| errors::exception(self.py, &e))?;
         self.held.push(ObjectRef::owned(wire));
+        note_put(self.py, self.runtime, wire, true)?;
         self.dep(keyword, wire);
         Ok(())
     }

@@ -29,6 +29,11 @@ impl<H> Slots<H> {
         self.held.get(&spot)?.1.upgrade()
     }
 
+    /// Every pin that this process holds.
+    pub fn all(&self) -> Vec<Arc<H>> {
+        self.held.values().filter_map(|(_, held)| held.upgrade()).collect()
+    }
+
     /// Publishes a pin in the lowest empty slot; the table stays short for the server, which reads all of it.
     pub fn publish(&mut self, table: &PinTable, key: PinKey) -> Option<u32> {
         let slot = match self.holes.pop_first() {

@@ -198,6 +198,7 @@ impl<'a> Io<'a> {
         }
         let mut state = runtime.state.lock();
         let dropped = runtime.drain_drops(&mut state);
+        let short = state.owner.take_short();
         let now = runtime.now();
         if state.owner.next_deadline().is_some_and(|at| at <= now) {
             runtime.feed(&mut state, Event::Ticked);
@@ -205,6 +206,9 @@ impl<'a> Io<'a> {
         runtime.look_whether_needed(&state);
         let waits = state.owner.has_unfinished() || runtime.asking.load(SeqCst) > 0;
         drop(state);
+        if let Some((function, calls)) = short {
+            runtime.hint_map(&function, calls);
+        }
         self.feel_pulse(now, waits);
         if !runtime.arena_full.load(SeqCst) {
             self.full_since = None;

@@ -136,6 +136,7 @@ impl Runtime {
         }
         if wish.objects {
             report.objects = state.owner.object_rows(limit);
+            self.complete_objects(&state, &mut report.objects.rows, limit);
         }
         report
     }

@@ -86,7 +86,7 @@ impl Runtime {
             // What was dropped is freed first: its pages are warm, and may be the very ones that are leased next.
             self.drain_drops(&mut self.lock());
             self.return_chunks();
-            match self.ask_for_files(Request::Space(at_least)).map_err(Full)? {
+            match self.ask_for_files(Request::Space(at_least)).map_err(|e| Full(self.with_holders(e)))? {
                 (Response::Chunk { offset, len, entries, generation, cold }, _) => {
                     self.add_chunk(ChunkGrant { offset, len, entries, generation, cold }).map_err(Full)?;
                 }

@@ -1,6 +1,7 @@
 //! The runtime of one process: what it holds, how it begins and ends.
 use crate::control::Control;
 use crate::exec::Executor;
+use crate::hints::Hints;
 use crate::io;
 use crate::output::{Printing, Waiting};
 use crate::stacks::Stacks;
@@ -101,6 +102,7 @@ pub struct Runtime {
     pub(crate) noticed: Condvar,
     pub(crate) printing: Mutex<Printing>,
     pub(crate) stacks: Stacks,
+    pub(crate) hints: Hints,
     pub(crate) closing: AtomicBool,
     // frames that wait for space in the arena
     pub(crate) asked_for_chunk: AtomicBool,
@@ -108,8 +110,8 @@ pub struct Runtime {
     /// An invariant of ours is broken.
     pub(crate) broken: OnceLock<ErrorValue>,
     pub(crate) io_thread: Mutex<Option<JoinHandle<()>>>,
-    prefix: [u8; 8],
-    counter: AtomicU64,
+    pub(crate) prefix: [u8; 8],
+    pub(crate) counter: AtomicU64,
     tokens: AtomicU64,
     pub(crate) rounds: AtomicU64,
 }
@@ -187,6 +189,7 @@ impl Runtime {
             noticed: Condvar::new(),
             printing: Mutex::default(),
             stacks: Stacks::default(),
+            hints: Hints::default(),
             closing: AtomicBool::new(false),
             asked_for_chunk: AtomicBool::new(false),
             arena_full: AtomicBool::new(false),

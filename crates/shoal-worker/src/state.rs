@@ -1,6 +1,7 @@
 //! What the one lock protects: the core, the lanes to executors, who waits for what.
 use crate::lanes::CallerEnd;
 use crate::sight::Watch;
+use crate::sites::Sites;
 use crate::stream::Flow;
 use crate::trace::Trace;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -75,6 +76,7 @@ pub(crate) struct State {
     pub(crate) unmapped: FxHashMap<LaneId, ErrorValue>,
     /// Values whose frames wait for space in the arena.
     pub(crate) starved: FxHashSet<LaneId>,
+    pub(crate) sites: Sites,
     pub(crate) trace: Option<Trace>,
     pub(crate) frame: Vec<u8>,
     pub(crate) dead: Option<ErrorValue>,
@@ -99,6 +101,7 @@ impl State {
             to_free: Vec::new(),
             unmapped: FxHashMap::default(),
             starved: FxHashSet::default(),
+            sites: Sites::default(),
             trace: Trace::from_environment(me),
             frame: Vec::new(),
             dead: None,

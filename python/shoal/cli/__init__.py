@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from shoal.cli.logs import logs_command
+from shoal.cli.memory import memory_command
 from shoal.cli.stack import stack_command
 from shoal.cli.state import get_command, list_command, summary_command, why_command
 from shoal.cli.timeline import timeline_command
@@ -26,6 +27,7 @@ for _command in (
     why_command,
     logs_command,
     stack_command,
+    memory_command,
 ):
     main.add_command(_command)
 

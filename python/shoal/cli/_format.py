@@ -7,17 +7,17 @@ from typing import Any
 _WIDEST = 60
 
 
-def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
-    """A line a row under the columns' names, each column as wide as it needs."""
+def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], widest: int = _WIDEST) -> str:
+    """A line a row under the columns' names, each column as wide as it needs, up to `widest` characters."""
     lines = [[name.upper() for name in columns]]
-    lines += [[_cell(row[name]) for name in columns] for row in rows]
+    lines += [[_cell(row[name], widest) for name in columns] for row in rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
     )
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, widest: int = _WIDEST) -> str:
     if value is None:
         return "-"
     if isinstance(value, Mapping):
@@ -25,7 +25,7 @@ def _cell(value: Any) -> str:
     else:
         text = f"{value:g}" if isinstance(value, float) else str(value)
     text = " ".join(text.split())
-    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
+    return text if len(text) <= widest else f"{text[: widest - 1]}…"
 
 
 def yaml(value: Any, indent: str = "") -> str:

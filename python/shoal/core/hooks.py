@@ -3,7 +3,7 @@
 import sys
 import threading
 from collections.abc import Callable, Generator
-from types import CodeType
+from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
 from shoal.core import actor_runtime, errors, export, serialization
@@ -106,6 +106,15 @@ class Hooks:
         from shoal.core.generators import ObjectRefGenerator
 
         return ObjectRefGenerator(stream)
+
+    def call_site(self) -> str:
+        """The line of the user's code that is at work on this thread, and its function."""
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and is_own(frame.f_code.co_filename):
+            frame = frame.f_back
+        if frame is None:
+            return "shoal itself"
+        return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_qualname}"
 
     def make_dynamic(self, refs: list[Any]) -> Any:
         """The value of a generator called with `num_returns="dynamic"`."""

@@ -122,6 +122,15 @@ _ROWS = [
         "Share of a file system in use from which on nothing more is spilled to it.",
     ),
     Setting(
+        "hints",
+        True,
+        "1 or 0",
+        _switch,
+        "Whether hints are given on standard error, each once a process: that the same large value is copied for call "
+        "after call, that tasks are shorter than what sending them costs, that each is waited for before the next.",
+        node=False,
+    ),
+    Setting(
         "log_burst_lines",
         10_000,
         "a whole number ≥ 1",
@@ -182,6 +191,15 @@ _ROWS = [
         _number(0.0, 86_400.0),
         "How long `put` and results wait for room when neither the object store nor a disk has any, before "
         "`ObjectStoreFullError`.",
+    ),
+    Setting(
+        "record_ref_creation_sites",
+        False,
+        "1 or 0",
+        _switch,
+        "Whether the line that made it is recorded for every reference, for `shoal memory`; of values above 100 KiB "
+        "that are put or passed it always is. It adds about 1.3 µs to each call and `put`.",
+        node=False,
     ),
 ]
 

@@ -142,7 +142,7 @@ def _again(ignore: bool) -> Context:
 def _begin(options: dict[str, Any]) -> Context:
     from shoal.core import settings
 
-    fold = bool(settings.value("dedup_logs"))
+    fold, sites, hints = (bool(settings.value(name)) for name in ("dedup_logs", "record_ref_creation_sites", "hints"))
     # While the daemon starts, a CPU is free for what the first call will need.
     warm = threading.Thread(target=_import, name="shoal-import", daemon=True)
     warm.start()
@@ -158,6 +158,8 @@ def _begin(options: dict[str, Any]) -> Context:
         _ffi.set_hooks(HOOKS)
         start = launch.driver_start(options.get("logging_config"))
         # The descriptor is the core's from here on, whatever comes of it.
+        _ffi.record_sites(sites)
+        _ffi.give_hints(hints)
         connected = _ffi.connect_driver(sock.detach(), namespace, start, _wanted(logs), fold)
     except BaseException:
         sock.close()

@@ -8,7 +8,7 @@ from types import FrameType
 from typing import Any
 
 # The zygote imports this module, so that its children need not import any of these.
-from shoal.core import _ffi, actor_class, actor_runtime, decorators, option_table, templates  # noqa: F401
+from shoal.core import _ffi, actor_class, actor_runtime, decorators, option_table, settings, templates  # noqa: F401
 from shoal.core.hooks import HOOKS
 from shoal.core.live import LIVE
 from shoal.core.runtime_env import decode
@@ -31,6 +31,8 @@ def main(address: str, start: int, logging_config: dict[str, Any] | None = None)
         faulthandler.enable()
     signal.signal(signal.SIGINT, _on_interrupt)
     _ffi.set_hooks(HOOKS)
+    _ffi.give_hints(bool(settings.value("hints")))
+    _ffi.record_sites(bool(settings.value("record_ref_creation_sites")))
     session = _ffi.connect_worker(address, start)
     _tell_stacks()
     LIVE.in_worker = True

@@ -143,6 +143,13 @@ impl ArenaClient {
         pin::pin(&self.shared, loc, id)
     }
 
+    /// What this process holds where it is: each object and its bytes.
+    pub fn pinned(&self) -> Vec<(ObjectId, u64)> {
+        // Not under the lock: the last drop takes it.
+        let held = self.shared.pins.slots.lock().all();
+        held.iter().map(|held| held.object()).collect()
+    }
+
     /// Whether, since the last call, a pin went whose object the daemon waits to free: for
     /// `ArenaServer::on_pin_hint`.
     pub fn take_sweep_hint(&self) -> bool {

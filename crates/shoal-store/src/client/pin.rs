@@ -67,6 +67,13 @@ fn verified(table: &Table, header: &Header, loc: &ArenaLoc, id: ObjectId) -> Opt
     (agrees && entry.lies_in(loc.chunk, header.len, header.entries)).then_some(entry)
 }
 
+impl Held {
+    /// The object and its bytes.
+    pub(super) fn object(&self) -> (ObjectId, u64) {
+        (self.id, self.len)
+    }
+}
+
 impl Pinned {
     /// Address of the first byte, 64-byte aligned; readable for [`Pinned::len`] bytes as long as a clone lives.
     pub fn as_ptr(&self) -> *const u8 {

@@ -466,7 +466,8 @@ def summarize_objects(
         by_site.setdefault(row.call_site, []).append(row)
     size = sum(row.object_size for row in rows) / (1 << 20)
     summary = {site: _objects_of(found) for site, found in by_site.items()}
-    enabled = any(site != "disabled" for site in by_site)
+    owned = [row for row in rows if row.owner_pid == row.pid and row.reference_type != "ACTOR_HANDLE"]
+    enabled = bool(owned) and all(row.call_site != "disabled" for row in owned)
     return {"cluster": asdict(ObjectSummaries(summary, len(rows), size, enabled))}
 
 

@@ -150,11 +150,16 @@ def tasks(look: Snapshot) -> list[TaskState]:
     return pending + [_ended(row, look) for row in look.ended.values() if row["id"] not in look.tasks]
 
 
+def name_of(row: Row, look: Snapshot) -> str:
+    """A task's function, or a call's class and method."""
+    cls = look.actors.get(row["actor"], {}).get("class") if row["actor"] else None
+    return f"{cls}.{row['name']}" if cls else str(row["name"])
+
+
 def _base(row: Row, look: Snapshot, state: str) -> dict[str, Any]:
     owner: Process = row["owner"]
     actor, worker = row["actor"], row["worker"]
-    cls = look.actors.get(actor, {}).get("class") if actor else None
-    name = f"{cls}.{row['name']}" if cls else row["name"]
+    name = name_of(row, look)
     known = worker in look.pids
     return {
         "task_id": row["id"],
@@ -235,6 +240,12 @@ def reference_type(row: Row) -> str:
     return "LOCAL_REFERENCE" if row["local"] else "UNKNOWN_STATUS"
 
 
+def made_by(task: str, look: Snapshot) -> str | None:
+    """Which call returned an object, if its task is known."""
+    made = look.tasks.get(task) or look.ended.get(task)
+    return f"(returned by {name_of(made, look)})" if made is not None else None
+
+
 def _object(row: Row, look: Snapshot) -> ObjectState:
     holder: Process = row["owner"]
     ref, place = row["object"], row["place"]
@@ -248,7 +259,7 @@ def _object(row: Row, look: Snapshot) -> ObjectState:
         object_size=row["size"],
         task_status=status,
         reference_type=reference_type(row),
-        call_site=row["site"] or "disabled",
+        call_site=row["site"] or made_by(ref["id"][:32], look) or "disabled",
         type="DRIVER" if holder.kind == "driver" else "WORKER",
         pid=holder.pid,
         ip=IP,
@@ -260,5 +271,6 @@ def _object(row: Row, look: Snapshot) -> ObjectState:
         local_references=row["local"],
         pending_uses=row["lent"] + row["executing"],
         captured_in=row["contained"],
+        pinned=row["pinned"],
         holders=row["holders"],
     )

@@ -168,7 +168,9 @@ class ObjectState(StateSchema):
     reference_type: str
     """LOCAL_REFERENCE, PINNED_IN_MEMORY, USED_BY_PENDING_TASK, CAPTURED_IN_OBJECT, ACTOR_HANDLE or UNKNOWN_STATUS."""
     call_site: str
-    """Where it was made; "disabled" unless `SHOAL_RECORD_CALL_SITES=1`."""
+    """Where it was made: of values above 100 KiB that were put or passed, of others with
+    `SHOAL_RECORD_REF_CREATION_SITES=1`; else the call that returns it, or "disabled".
+    """
     type: str
     """DRIVER or WORKER: what holds it."""
     pid: int
@@ -182,6 +184,8 @@ class ObjectState(StateSchema):
     local_references: int | None = field(default=None, metadata=_DETAIL)
     pending_uses: int | None = field(default=None, metadata=_DETAIL)
     captured_in: int | None = field(default=None, metadata=_DETAIL)
+    pinned: bool | None = field(default=None, metadata=_DETAIL)
+    """Whether the process reads the value where it is, in the object store."""
     holders: list[str] | None = field(default=None, metadata=_DETAIL)
     """Other processes that hold it, as its owner counts."""
 

@@ -1,0 +1,210 @@
+"""`shoal memory`: every reference with its size, place, holders and the line that made it; and a full store's error."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import shoal
+from shoal.util import state
+from support.programs import Run
+
+Runner = Callable[..., Run]
+LARGE = 1 << 20
+
+
+@shoal.remote
+def make(size: int) -> bytes:
+    return bytes(size)
+
+
+@shoal.remote(num_cpus=0)
+class Keeper:
+    def keep(self, refs: list[Any]) -> int:
+        self.refs = refs
+        return os.getpid()
+
+    def read(self) -> int:
+        self.values = shoal.get(self.refs)
+        return len(self.values)
+
+
+def memory(*args: str, code: int = 0) -> str:
+    from shoal.core import _ffi
+
+    call = [sys.executable, "-c", "from shoal.cli import main; main(prog_name='shoal')", "memory", *args]
+    run = subprocess.run([*call, "--address", _ffi.session()["address"]], capture_output=True, text=True, timeout=60)
+    assert run.returncode == code, run.stderr
+    return run.stdout + run.stderr
+
+
+def line_of(text: str, ref: Any, pid: int) -> list[str]:
+    return next(line for line in text.splitlines() if ref.hex() in line and line.startswith(f"{pid} ")).split()
+
+
+def here() -> str:
+    return f"{__file__}:{sys._getframe(1).f_lineno - 1}"
+
+
+def test_a_large_value_shows_its_line_its_place_and_who_holds_it(two_cpus: object) -> None:
+    import numpy as np
+
+    ref = shoal.put(np.zeros(LARGE))
+    made = here()
+    keeper = Keeper.remote()
+    pid = shoal.get(keeper.keep.remote([ref]))
+    text = memory()
+    name = "test_a_large_value_shows_its_line_its_place_and_who_holds_it"
+    own = line_of(text, ref, os.getpid())
+    assert own[1] == "DRIVER" and own[5:] == ["arena", "LOCAL_REFERENCE", str(os.getpid()), str(pid), made, "in", name]
+    theirs = line_of(text, ref, pid)
+    assert theirs[1] == "WORKER" and theirs[3:8] == [*own[3:6], "LOCAL_REFERENCE", own[7]]
+    assert "object store: 1 objects, " in text
+    assert shoal.get(keeper.read.remote()) == 1
+    assert line_of(memory(), ref, pid)[6] == "LOCAL_REFERENCE+PINNED_IN_MEMORY"
+    rows = {row.pid: row for row in state.get_objects(ref.hex())}
+    assert rows[pid].pinned and not rows[os.getpid()].pinned and rows[os.getpid()].call_site == f"{made} in {name}"
+
+
+def test_a_value_that_is_still_read_when_its_reference_is_gone_is_shown(two_cpus: object) -> None:
+    import numpy as np
+
+    ref = shoal.put(np.zeros(LARGE))
+    id, value = ref.hex(), shoal.get(ref)
+    del ref
+    text = memory()
+    line = next(line for line in text.splitlines() if id in line).split()
+    assert line[0] == str(os.getpid()) and line[5:7] == ["arena", "PINNED_IN_MEMORY"] and value.size == LARGE
+
+
+def test_large_arguments_and_returns_say_whose_they_are(two_cpus: object, tmp_path: Path) -> None:
+    @shoal.remote
+    def wait_for(path: str, value: bytes) -> int:
+        while not os.path.exists(path):
+            time.sleep(0.01)
+        return len(value)
+
+    ref = make.remote(LARGE)
+    waits = wait_for.remote(str(tmp_path / "go"), bytes(LARGE))
+    passed = here()
+    shoal.wait([ref])
+    text = memory("--sort-by", "PID")
+    assert line_of(text, ref, os.getpid())[-3:] == ["(returned", "by", "make)"]
+    argument = next(line for line in text.splitlines() if passed in line).split()
+    assert argument[6] == "USED_BY_PENDING_TASK"
+    (tmp_path / "go").touch()
+    assert shoal.get(waits) == LARGE
+
+
+def test_the_lines_of_all_references_are_recorded_when_wished(shoal_run: Runner) -> None:
+    run = shoal_run(
+        """
+import shoal
+from shoal.util import state
+
+shoal.init(num_cpus=1)
+
+@shoal.remote(num_cpus=0)
+class A:
+    def m(self):
+        return shoal.put("of the actor")
+
+@shoal.remote
+def f():
+    return 1
+
+def main():
+    a = A.remote()
+    small = shoal.put("x")
+    result = f.remote()
+    called = a.m.remote()
+    inner = shoal.get(called)
+    for ref in (small, result, called, inner):
+        row = next(row for row in state.get_objects(ref.hex()) if row.owner_pid == row.pid)
+        print(row.call_site.rsplit("/")[-1])
+    for _ in range(5_000):
+        shoal.put("y")
+    print(state.summarize_objects()["cluster"]["callsite_enabled"])
+
+main()
+""",
+        env={"SHOAL_RECORD_REF_CREATION_SITES": "1"},
+    )
+    assert run.stdout.splitlines() == [
+        "program.py:18 in main",
+        "program.py:19 in main",
+        "program.py:20 in main",
+        "program.py:10 in A.m",
+        "True",
+    ]
+
+
+def test_rows_are_grouped_sorted_cut_and_counted(two_cpus: object) -> None:
+    refs = [shoal.put(bytes(n * LARGE)) for n in (1, 3, 2)]
+    sizes = [line.split()[3] for line in memory("--units", "MB").splitlines() if " DRIVER " in line]
+    assert sizes == ["3.00", "2.00", "1.00"]
+    text = memory("-n", "1")
+    assert "… and 2 more" in text and text.count(" DRIVER ") == 1
+    text = memory("--group-by", "STACK_TRACE", "--sort-by", "REFERENCE_TYPE", "--units", "KB")
+    assert text.startswith(f"stack trace {__file__}:") and "3 objects, 6,14" in text
+    assert memory("--stats-only").startswith("object store: 3 objects, ") and len(refs) == 3
+    assert "Invalid value for '--units': 'TB' is not one of" in memory("--units", "TB", code=2)
+    assert "no such option: --group" not in memory("--help").lower()
+
+
+def test_a_stopped_process_is_named_and_the_others_are_shown(two_cpus: object) -> None:
+    keeper = Keeper.remote()
+    ref = shoal.put(bytes(LARGE))
+    pid = shoal.get(keeper.keep.remote([ref]))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        deadline = time.monotonic() + 10
+        while ") T " not in Path(f"/proc/{pid}/stat").read_text():
+            assert time.monotonic() < deadline
+        text = memory()
+        assert f"warning: process {pid} is stopped" in text and line_of(text, ref, os.getpid())
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_the_error_of_a_full_store_says_where_its_largest_objects_were_made_and_who_holds_them(
+    shoal_run: Runner,
+) -> None:
+    run = shoal_run(
+        """
+import os
+import numpy as np
+import shoal
+
+shoal.init(num_cpus=1, object_store_memory=80 << 20)
+
+@shoal.remote(num_cpus=0)
+class Keeper:
+    def keep(self, refs):
+        self.value = shoal.get(refs[0])
+        return os.getpid()
+
+def fill():
+    return [shoal.put(np.zeros(3 << 20)) for _ in range(100)]
+
+keeper = Keeper.remote()
+first = shoal.put(np.zeros(2 << 20))
+pid = shoal.get(keeper.keep.remote([first]))
+print(os.getpid(), pid)
+try:
+    fill()
+except shoal.exceptions.ObjectStoreFullError as error:
+    print(error)
+""",
+        env={"SHOAL_AUTOMATIC_OBJECT_SPILLING_ENABLED": "0", "SHOAL_OBJECT_STORE_FULL_SECONDS": "0"},
+    )
+    own, pid = run.stdout.splitlines()[0].split()
+    text = run.stdout
+    assert "made at " in text and "program.py:15 in fill" in text
+    assert f"program.py:18 in <module>; process {own} refers to it, process {pid} reads it" in text
