@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 _BLOCK = 1 << 16
-# Rotations that a listing of the files may take.
-_MEANWHILE = 16
+# Looks at the files while they are put aside again and again.
+_TRIES = 100
 _GAP = "… the log was put aside faster than it was read: lines may be missing here\n".encode()
 
 
@@ -65,6 +65,31 @@ class Trail:
                 gap = False
 
     def _newer(self) -> list[BinaryIO]:
+        """Files that are newer than the one at hand, the newest first, as they were at one moment: where files were
+        renamed meanwhile, they are looked for again.
+        """
+        for _ in range(_TRIES):
+            before = self._youngest()
+            files = self._meet()
+            if before == self._youngest():
+                break
+            for file in files:
+                file.close()
+        else:
+            files = self._meet()
+        return files
+
+    def _youngest(self) -> list[tuple[int, int] | None]:
+        found: list[tuple[int, int] | None] = []
+        for path in (self.path, f"{self.path}.1"):
+            try:
+                stat = os.stat(path)
+                found.append((stat.st_dev, stat.st_ino))
+            except FileNotFoundError:
+                found.append(None)
+        return found
+
+    def _meet(self) -> list[BinaryIO]:
         """Files that are newer than the one at hand, the newest first: one that is renamed meanwhile is met twice, and
         none is missed.
         """
@@ -88,16 +113,20 @@ class Trail:
         return files
 
     def _paths(self) -> Iterator[str]:
-        """The newest first. Files are renamed upwards, the oldest first: for a moment a number is missing between."""
-        folder, name = os.path.split(self.path)
-        numbers = [int(end) for end in (other[len(name) + 1 :] for other in _parts(folder, name)) if end.isdigit()]
+        """The newest first. Files are renamed upwards, the oldest first: for a moment a number is missing between, and
+        what is still to be met may have moved on when the end is reached.
+        """
         yield self.path
-        for number in range(1, max(numbers, default=0) + 1 + _MEANWHILE):
-            yield f"{self.path}.{number}"
+        number = 1
+        while number <= (end := self._highest() + 1):
+            for beyond in range(number, end + 1):
+                yield f"{self.path}.{beyond}"
+            number = end + 1
 
-
-def _parts(folder: str, name: str) -> list[str]:
-    return [other for other in os.listdir(folder) if other.startswith(f"{name}.")]
+    def _highest(self) -> int:
+        folder, name = os.path.split(self.path)
+        ends = (other[len(name) + 1 :] for other in os.listdir(folder) if other.startswith(f"{name}."))
+        return max((int(end) for end in ends if end.isdigit()), default=0)
 
 
 def _number(file: BinaryIO) -> tuple[int, int]:
