@@ -120,7 +120,7 @@ fn the_next_is_killed_when_the_one_before_is_gone_and_only_after_a_fresh_look() 
     assert_eq!(m.deadline(), Some(STUBBORN));
     assert_eq!(orders(&mut m, 2, MemoryEvent::Gone(id(2))), [MemoryOrder::Survey]);
     assert_eq!(orders(&mut m, 2, MemoryEvent::Surveyed(reading(690), all)), [MemoryOrder::Unlock]);
-    assert_eq!(m.deadline(), Some(2 + INTERVAL));
+    assert_eq!(m.deadline(), Some(2 + INTERVAL / 10));
 }
 
 #[test]

@@ -166,8 +166,8 @@ _ROWS = [
         0.25,
         "a number of seconds ≥ 0",
         _number(0.0),
-        "Shortest time between two looks at how much memory is used, while a task runs or an actor lives; 0 turns the "
-        "memory monitor off.",
+        "Shortest time between two looks at how much memory is used, while a task runs or an actor lives; a tenth of "
+        "it when little is left; 0 turns the memory monitor off.",
     ),
     Setting(
         "memory_usage_threshold",

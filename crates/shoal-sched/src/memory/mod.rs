@@ -34,7 +34,7 @@ const LONGEST: u64 = 10_000_000;
 pub struct Rules {
     /// The share of a limit that may be used, 0 to 1.
     pub threshold: f64,
-    /// The shortest time between two looks, in microseconds; 0: never look.
+    /// The shortest time between two looks, in microseconds, a tenth of it close to the threshold; 0: never look.
     pub interval: u64,
     /// How many bytes a second this machine's CPUs can fill.
     pub fill_rate: u64,
@@ -246,8 +246,10 @@ impl Monitor {
     fn watch_from(&mut self, now: u64, reading: &Reading) {
         self.state = State::Watching;
         let filled = |room: u64| (room as f64 / self.rules.fill_rate.max(1) as f64 * 1e6) as u64;
-        let wait =
-            reading.unnoticed.map(|room| filled(room).clamp(self.rules.interval, LONGEST.max(self.rules.interval)));
+        // Close to the threshold a whole interval is too long: what is left is filled in less.
+        let close = |room: u64| room < reading.limit / 10;
+        let shortest = |room: u64| if close(room) { self.rules.interval / 10 } else { self.rules.interval };
+        let wait = reading.unnoticed.map(|room| filled(room).clamp(shortest(room), LONGEST.max(self.rules.interval)));
         self.due = wait.filter(|_| self.running).map(|wait| now + wait);
     }
 }
