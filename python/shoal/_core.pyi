@@ -37,6 +37,7 @@ __all__ = [
     "kv_put",
     "leave",
     "look",
+    "lose",
     "named_actors",
     "node_main",
     "nodes",
@@ -253,6 +254,11 @@ def give_hints(on: bool) -> None: ...
 def record_sites(all: bool) -> None: ...
 
 """Whether the place of every reference is recorded, or only that of large values."""
+
+def lose(ref: ObjectRef[Any], tell: bool) -> None: ...
+
+"""For tests, in the dev profile alone: loses a value of this process's that lies in the object store; `tell` says
+whether the daemon says so, or who reads it finds out."""
 
 def stop_instance() -> None: ...
 def kv_get(key: bytes) -> bytes | None: ...

@@ -50,6 +50,11 @@ pub fn arm(number: u32) {
     let _ = number;
 }
 
+/// Whether this is the dev profile (CRASH-1).
+pub const fn is_dev() -> bool {
+    cfg!(debug_assertions)
+}
+
 /// How many milliseconds a write of the directory is to take: `SHOAL_STORE_DELAY`, 0 in the release profile (CRASH-1).
 pub fn store_delay() -> u64 {
     #[cfg(debug_assertions)]

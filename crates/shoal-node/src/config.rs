@@ -56,6 +56,8 @@ pub struct Settings {
     pub log_rotate_seconds: f64,
     /// Lines of a worker's stream that reach the driver in a second.
     pub log_burst_lines: u64,
+    /// Bytes that each process may keep of tasks that are over.
+    pub max_lineage_bytes: u64,
     /// The share of memory that may be used before a process is killed.
     pub memory_usage_threshold: f64,
     /// Whether `memory=` is a limit.
@@ -83,6 +85,7 @@ impl Default for Settings {
             log_rotate_count: 3,
             log_rotate_seconds: 86_400.0,
             log_burst_lines: 10_000,
+            max_lineage_bytes: 256 << 20,
             memory_usage_threshold: 0.95,
             enforce_memory: false,
             memory_monitor_interval: 0.25,

@@ -140,6 +140,7 @@ impl Node {
             gpus: proc.map(|p| p.gpus.clone()).unwrap_or_default(),
             runtime_env: proc.map(|p| p.shape.runtime_env.clone()).unwrap_or_default(),
             max_calls: proc.and_then(|p| p.shape.function.map(|(_, calls)| calls)),
+            lineage_bytes: self.config.settings.max_lineage_bytes,
         }
     }
 }

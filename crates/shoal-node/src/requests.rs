@@ -3,7 +3,8 @@ use crate::node::Node;
 use crate::saving::Then;
 use shoal_gcs::{Ask, Event as GcsEvent};
 use shoal_proto::control::{Request, Response, ToClient};
-use shoal_types::WorkerId;
+use shoal_store::spill::Event as ObjectEvent;
+use shoal_types::{ArenaLoc, ErrorKind, ErrorValue, ObjectId, WorkerId};
 
 impl Node {
     pub(crate) fn on_request(&mut self, from: WorkerId, req: u64, body: Request) {
@@ -37,7 +38,22 @@ impl Node {
             }
             Request::Look { wish, patience } => self.begin_look(ask, wish, patience),
             Request::Sync => self.answer(ask, Response::Done),
+            Request::Lose { id, loc, tell } => self.lose_object(ask, id, loc, tell),
         }
+    }
+
+    /// For tests: as if its bytes had gone.
+    fn lose_object(&mut self, ask: Ask, id: ObjectId, loc: ArenaLoc, tell: bool) {
+        if !shoal_crash::is_dev() {
+            let error = ErrorValue::new(ErrorKind::System, "objects are lost on purpose in the dev profile alone");
+            return self.answer(ask, Response::Failed(error));
+        }
+        self.object_event(ObjectEvent::Freed(vec![(id, loc)]));
+        if tell {
+            let why = "a test had it lost".to_owned();
+            self.send(ask.client, &ToClient::StoredLost { id, loc, why }, Vec::new());
+        }
+        self.answer(ask, Response::Done);
     }
 
     pub(crate) fn answer(&mut self, ask: Ask, body: Response) {

@@ -17,6 +17,7 @@
 use crate::{
     Order, Owner,
     calls::CallState,
+    lineage::Deps,
     objects::{Dependent, Entry},
 };
 use rustc_hash::FxHashSet;
@@ -150,14 +151,21 @@ impl Owner {
 
     fn start_actor(&mut self, id: ActorId, error: Option<&Arc<ErrorValue>>, out: &mut Vec<Order>) {
         let Some(creation) = self.actors.get_mut(&id).and_then(|a| a.creation.as_mut()) else { return };
-        if std::mem::replace(&mut creation.started, true) {
+        if creation.started {
             return;
         }
         // One may have been lost while the others were awaited.
-        let error = match self.actors.get(&id).and_then(|a| a.creation.as_ref()) {
-            Some(creation) if error.is_none() => self.dep_error(&creation.args),
-            _ => error.cloned(),
+        let (left, error) = match self.deps_now(Dependent::Actor(id), out) {
+            Deps::Ready => (0, error.cloned()),
+            Deps::Missing(left) => (left, error.cloned()),
+            Deps::Failed(other) => (0, Some(error.cloned().unwrap_or(other))),
         };
+        let Some(creation) = self.actors.get_mut(&id).and_then(|a| a.creation.as_mut()) else { return };
+        if left > 0 && error.is_none() {
+            creation.left = left;
+            return;
+        }
+        creation.started = true;
         out.push(Order::StartActor { actor: id, error: error.map(|e| (*e).clone()) });
     }
 

@@ -162,7 +162,30 @@ pub enum Event {
     /// A process that is gone had put these into the arena for us, and all that it has told of them was handled before.
     Sealed(Vec<(ObjectId, ArenaLoc)>),
 
+    /// There is nothing any more where a value was sealed: the daemon says so, or somebody here who wanted to read it.
+    StoredLost {
+        /// The object.
+        id: ObjectId,
+        /// Where.
+        loc: ArenaLoc,
+        /// Why, for people.
+        why: String,
+    },
+
     // ---- from lanes and peers
+    /// A call has not begun: the values of these arguments are not where they should lie.
+    ArgumentsLost {
+        /// The task.
+        task: TaskId,
+        /// The attempt that it answers; another is ignored.
+        attempt: u16,
+        /// Refs of the arguments that the executor keeps.
+        kept: Vec<RefWire>,
+        /// What is lost, and where it should lie.
+        lost: Vec<(RefWire, ArenaLoc)>,
+        /// Who answered.
+        worker: WorkerId,
+    },
     /// A reply.
     Replied {
         /// The task.

@@ -17,10 +17,11 @@
 use crate::{
     Order, Owner,
     history::End,
+    lineage::{Deps, Made},
     objects::{Count, Dependent},
     tasks::{Answer, Cancel, may_retry},
 };
-use shoal_types::{ActorId, CallSpec, ErrorValue, TaskId};
+use shoal_types::{ActorId, CallSpec, ErrorValue, TaskId, Value};
 use std::sync::Arc;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -182,7 +183,11 @@ impl Owner {
             return;
         } else {
             let n = call.spec.num_returns;
+            let stored = answer.values.iter().any(|v| matches!(v, Value::Stored { .. }));
             self.settle_returns(n, answer, out);
+            if stored {
+                self.objects.mark_made(id, n, Made::ByCall);
+            }
         }
         if let Some(call) = self.remove_call(&id) {
             self.unlend_call(&call);
@@ -206,10 +211,18 @@ impl Owner {
                 }
             }
             actor.queue.pop_front();
-            let has_deps = call.as_ref().is_some_and(|c| !c.spec.args.deps.is_empty());
-            if has_deps && let Some(error) = self.calls.get(&id).and_then(|c| self.dep_error(&c.spec.args)) {
-                self.fail_call(id, error, out);
-                continue;
+            if call.as_ref().is_some_and(|c| !c.spec.args.deps.is_empty()) {
+                match self.deps_now(Dependent::Call(id), out) {
+                    Deps::Ready => {}
+                    Deps::Missing(left) => {
+                        self.call_waits(id, left);
+                        continue;
+                    }
+                    Deps::Failed(error) => {
+                        self.fail_call(id, error, out);
+                        continue;
+                    }
+                }
             }
             let Some(call) = self.calls.get_mut(&id) else { continue };
             call.state = CallState::Pushed;

@@ -1,7 +1,7 @@
 //! Every index recomputed from what it indexes. For tests: it looks at everything.
 use crate::{Owner, calls::CallState, tasks::TaskState};
 use rustc_hash::FxHashMap;
-use shoal_types::{Args, LeaseId, ObjectId, Value};
+use shoal_types::{Args, LeaseId, ObjectId};
 
 impl Owner {
     /// Recomputes every index and count between events.
@@ -10,7 +10,10 @@ impl Owner {
     /// With the code of the invariant that does not hold.
     pub fn sanity_check(&self) {
         assert!(
-            self.objects.ready.is_empty() && self.objects.doomed.is_empty() && self.objects.closed.is_empty(),
+            self.objects.ready.is_empty()
+                && self.objects.doomed.is_empty()
+                && self.objects.closed.is_empty()
+                && self.objects.unmade.is_empty(),
             "COUNT-3: work is left"
         );
         assert!(self.dirty_keys.is_empty() && self.dirty_actors.is_empty(), "LEASE: work is left");
@@ -21,6 +24,7 @@ impl Owner {
         self.check_calls();
         self.check_streams();
         self.check_resting();
+        self.check_lineage();
     }
 
     fn check_counts(&self) {
@@ -32,16 +36,19 @@ impl Owner {
         }
         self.actors.values().filter_map(|a| a.creation.as_ref()).for_each(|c| lent.args(&c.args));
         self.executing.values().flatten().for_each(|r| executing.one(r.id));
+        let mut lineage = Counts::default();
+        self.held_by_lineage().for_each(|id| lineage.one(id));
         for entry in self.objects.map.values() {
-            entry.value.iter().flat_map(Value::refs).for_each(|r| contained.one(r.id));
+            entry.inside().for_each(|r| contained.one(r.id));
         }
         for (id, entry) in &self.objects.map {
             assert_eq!(entry.lent, lent.take(id), "COUNT-1: lent of {id}");
             assert_eq!(entry.contained, contained.take(id), "COUNT-1: contained of {id}");
             assert_eq!(entry.executing, executing.take(id), "COUNT-1: executing of {id}");
+            assert_eq!(entry.lineage, lineage.take(id), "COUNT-1: lineage of {id}");
         }
         assert!(
-            lent.0.is_empty() && contained.0.is_empty() && executing.0.is_empty(),
+            lent.0.is_empty() && contained.0.is_empty() && executing.0.is_empty() && lineage.0.is_empty(),
             "COUNT-1: a count without entry"
         );
     }

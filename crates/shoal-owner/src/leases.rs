@@ -9,6 +9,8 @@
 use crate::{
     Order, Owner,
     keys::{Lease, WINDOW_MICROS},
+    lineage::Deps,
+    objects::Dependent,
     tasks::{TaskState, mark},
 };
 use shoal_types::{Address, ErrorValue, LaneId, LeaseId, TaskId};
@@ -140,8 +142,7 @@ impl Owner {
     pub(crate) fn fill(&mut self, now: u64, key_id: u32, out: &mut Vec<Order>) {
         while let Some((id, cost)) = self.next_queued(key_id) {
             let has_deps = self.tasks.get(&id).is_some_and(|t| !t.spec.args.deps.is_empty());
-            if has_deps && let Some(error) = self.tasks.get(&id).and_then(|t| self.dep_error(&t.spec.args)) {
-                self.fail_task(id, error, out);
+            if has_deps && !self.deps_hold(key_id, id, out) {
                 continue;
             }
             let (Some(key), Some(task)) = (self.keys.get_mut(&key_id), self.tasks.get_mut(&id)) else { return };
@@ -161,6 +162,22 @@ impl Owner {
             key.queue.pop_front();
             key.count(depth, -1);
         }
+    }
+
+    /// Whether its dependencies still have values. If one has none it waits again, if one is an error it fails.
+    fn deps_hold(&mut self, key_id: u32, id: TaskId, out: &mut Vec<Order>) -> bool {
+        match self.deps_now(Dependent::Task(id), out) {
+            Deps::Ready => return true,
+            Deps::Failed(error) => self.fail_task(id, error, out),
+            Deps::Missing(left) => {
+                let (Some(task), Some(key)) = (self.tasks.get_mut(&id), self.keys.get_mut(&key_id)) else {
+                    return false;
+                };
+                task.state = TaskState::Waiting(left);
+                key.count(task.spec.depth, -1);
+            }
+        }
+        false
     }
 
     /// The first that is alive in the queue of a key that has leases, and its expected length.

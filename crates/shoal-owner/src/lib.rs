@@ -15,6 +15,7 @@
 //! | `tasks` | tasks from submission to result (TASK) |
 //! | `keys`, `leases` | queues, windows, demand, giving back (LEASE) |
 //! | `stream` | generators and their items (STREAM) |
+//! | `lineage` | tasks that are over and may run again for a value that is lost (LIN) |
 //! | `retry` | rests before another try (RETRY) |
 //! | `cancel` | cancelling, withdrawing |
 //! | `calls`, `actors` | actor calls and their order (CALL), lives of actors (ACTOR) |
@@ -45,6 +46,7 @@ mod death;
 mod history;
 mod keys;
 mod leases;
+mod lineage;
 mod look;
 mod objects;
 mod retry;
@@ -54,10 +56,12 @@ mod tasks;
 mod transfer;
 
 pub use api::*;
+pub use lineage::LINEAGE_BYTES;
 pub use look::{Next, ObjectState};
 pub use stream::{ITEM_BYTES, WINDOW_BYTES, item_bytes};
 
 use calls::Call;
+use lineage::ArgumentsLost;
 use objects::{Count, Dependent, Objects};
 use rustc_hash::FxHashMap;
 use shoal_proto::peer::PeerMsg;
@@ -76,6 +80,7 @@ pub struct Owner {
     lease_keys: FxHashMap<LeaseId, u32>,
     lengths: keys::Lengths,
     resting: retry::Resting,
+    lineage: lineage::Lineage,
     actors: FxHashMap<ActorId, actors::Actor>,
     /// Which actor's present life is in that process.
     actor_of: FxHashMap<WorkerId, ActorId>,
@@ -105,6 +110,7 @@ impl Owner {
             lease_keys: FxHashMap::default(),
             lengths: keys::Lengths::default(),
             resting: retry::Resting::new(),
+            lineage: lineage::Lineage::default(),
             actors: FxHashMap::default(),
             actor_of: FxHashMap::default(),
             executing: FxHashMap::default(),
@@ -148,6 +154,10 @@ impl Owner {
             Event::Peer { from, seq, msg } => self.on_peer(from, seq, msg, orders),
             Event::WorkerLost { worker, error, intended, taken } => {
                 self.on_worker_lost(worker, error, intended, taken, orders);
+            }
+            Event::StoredLost { id, loc, why } => self.on_value_lost(id, &loc, &why, orders),
+            Event::ArgumentsLost { task, attempt, kept, lost, worker } => {
+                self.on_arguments_lost(now, ArgumentsLost { task, attempt, kept, lost, worker }, orders);
             }
             Event::Sealed(objects) => self.on_sealed(&objects, orders),
             Event::Ticked => self.on_ticked(now, orders),
@@ -197,6 +207,8 @@ impl Owner {
                 self.objects.collect(orders);
             } else if let Some(task) = self.objects.closed.pop() {
                 self.close_stream(task, orders);
+            } else if let Some(task) = self.objects.unmade.pop() {
+                self.return_freed(task);
             } else {
                 break;
             }
@@ -275,6 +287,7 @@ impl Owner {
             PeerMsg::Fetch(id) if id.index == ObjectId::NEXT_INDEX => self.on_next_asked(id, from, orders),
             PeerMsg::Fetch(id) => self.objects.on_fetch(id, from, orders),
             PeerMsg::Fetched { id, value } => self.objects.on_fetched(id, value, from.worker, orders),
+            PeerMsg::Lost { id, loc } => self.on_told_lost(id, &loc, from, orders),
             PeerMsg::CancelObject { id, force, recursive } => {
                 self.on_cancelled(id, Cancel { force, recursive }, orders);
             }

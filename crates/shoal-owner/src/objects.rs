@@ -3,12 +3,12 @@
 //! Owns the counts, the indices by owner and by holder, and freeing. What credits and releases say to other processes
 //! is `transfer`'s; who waits for a value is told through [`Objects::ready`].
 //!
-//! - COUNT-1 an owned entry goes when `local`, `lent`, `contained` and `executing` are zero, every holder's count is
+//! - COUNT-1 an owned entry goes when `local`, `lent`, `contained`, `executing` and `lineage` are zero, every holder's count is
 //!   exactly zero and no task of this process is still to give it a value.
 //! - COUNT-2 a borrowed entry goes when its four local counts are zero; its credits are released then, all at once.
 //! - COUNT-3 entries go only at the end of `handle`: a count that falls to zero and rises in one event frees nothing.
 //! - COUNT-4 freeing is a work list, never recursion: a chain of a million nested values needs no stack.
-use crate::{Order, death::Dead, transfer::Outbox};
+use crate::{Order, death::Dead, lineage::Made, transfer::Outbox};
 use rustc_hash::{FxHashMap, FxHashSet};
 use shoal_types::{ActorId, Address, ErrorKind, ErrorValue, ObjectId, RefWire, TaskId, Value, WorkerId};
 use smallvec::SmallVec;
@@ -25,6 +25,8 @@ pub(crate) enum Count {
     Contained,
     /// A call that runs here was lent it.
     Executing,
+    /// A task that may run again takes it (LIN-2).
+    Lineage,
 }
 
 /// Who waits for a value.
@@ -51,6 +53,8 @@ pub(crate) struct Shared {
     pub holders: FxHashMap<(WorkerId, Flow), i64>,
     /// Who asked for the value before there was one.
     pub fetchers: Vec<Address>,
+    /// Owned or borrowed: the refs inside a value that was lost: calls that were sent it are lent them (LIN-7).
+    pub former: Vec<RefWire>,
 }
 
 /// One object.
@@ -60,6 +64,7 @@ pub(crate) struct Entry {
     pub lent: u32,
     pub contained: u32,
     pub executing: u32,
+    pub lineage: u32,
     /// Borrowed: how many the owner counts, or will count, for this process.
     pub credits: u32,
     /// Borrowed: a credit for another process was sent since the entry came to be (XFER-5).
@@ -68,6 +73,8 @@ pub(crate) struct Entry {
     pub pending: bool,
     /// Borrowed: the owner was asked for the value.
     pub fetching: bool,
+    /// Owned, in the arena: where the value came from.
+    pub made: Made,
     pub value: Option<Value>,
     /// May name tasks that failed since; they are passed over.
     pub dependents: SmallVec<[Dependent; 1]>,
@@ -82,10 +89,12 @@ impl Entry {
             lent: 0,
             contained: 0,
             executing: 0,
+            lineage: 0,
             credits: 0,
             passed: false,
             pending: false,
             fetching: false,
+            made: Made::Put,
             value: None,
             dependents: SmallVec::new(),
             shared: None,
@@ -99,7 +108,13 @@ impl Entry {
 
     /// Whether anything counts it.
     pub fn wanted(&self) -> bool {
-        self.kept() || self.executing != 0 || self.shared.as_ref().is_some_and(|s| !s.holders.is_empty())
+        self.kept() || self.executing | self.lineage != 0 || self.shared.as_ref().is_some_and(|s| !s.holders.is_empty())
+    }
+
+    /// The refs that it contains: inside its value, and inside one that was lost.
+    pub fn inside(&self) -> impl Iterator<Item = &RefWire> {
+        let former = self.shared.iter().flat_map(|s| &s.former);
+        self.value.iter().flat_map(Value::refs).chain(former)
     }
 
     pub fn count(&mut self, which: Count) -> &mut u32 {
@@ -108,6 +123,7 @@ impl Entry {
             Count::Lent => &mut self.lent,
             Count::Contained => &mut self.contained,
             Count::Executing => &mut self.executing,
+            Count::Lineage => &mut self.lineage,
         }
     }
 }
@@ -130,6 +146,8 @@ pub(crate) struct Objects {
     pub ready: VecDeque<ObjectId>,
     /// Generators whose last holder went in this event.
     pub closed: Vec<TaskId>,
+    /// Tasks of which a return was freed in this event that counts their record.
+    pub unmade: Vec<TaskId>,
     /// May be free to go at the end of this event.
     pub doomed: Vec<ObjectId>,
     pub outbox: Outbox,
@@ -147,6 +165,7 @@ impl Objects {
             unhandled: Vec::new(),
             ready: VecDeque::new(),
             closed: Vec::new(),
+            unmade: Vec::new(),
             doomed: Vec::new(),
             outbox: Outbox::default(),
         }
@@ -284,6 +303,9 @@ impl Objects {
             out.extend(mine.then_some(Order::ActorOutOfScope(actor)));
         }
         if mine {
+            if entry.made == Made::ByTask {
+                self.unmade.push(id.task);
+            }
             if let Some(Value::Stored { loc, .. }) = &entry.value {
                 out.push(Order::Free { id, loc: *loc });
             }
@@ -296,7 +318,7 @@ impl Objects {
             }
             self.outbox.release(entry.owner, id, entry.credits);
         }
-        for r in entry.value.iter().flat_map(Value::refs) {
+        for r in entry.inside() {
             self.sub(&r.id, Count::Contained);
         }
     }

@@ -399,7 +399,7 @@ impl crate::objects::Objects {
     /// An item, held by its stream. The refs inside were counted before.
     fn add_item(&mut self, id: ObjectId, value: Value) {
         let mut entry = Entry::new(self.me);
-        (entry.local, entry.value) = (1, Some(value));
+        (entry.local, entry.made, entry.value) = (1, crate::lineage::Made::Item, Some(value));
         let old = self.map.insert(id, entry);
         debug_assert!(old.is_none(), "STREAM-1: {id} was made twice");
     }

@@ -15,7 +15,7 @@
 use crate::{
     Order, Owner,
     history::End,
-    objects::{Count, Dependent},
+    objects::{Count, Dependent, Entry},
     transfer::Lent,
 };
 use shoal_types::{
@@ -52,6 +52,8 @@ pub(crate) struct Task {
     pub cancel: Option<Cancel>,
     /// When it was submitted.
     pub born: u64,
+    /// It was over, and runs for a value that was lost (LIN-5).
+    pub again: bool,
 }
 
 impl Task {
@@ -90,7 +92,7 @@ impl Owner {
         let (left, error) = self.lend(&spec.args, Dependent::Task(id), out);
         self.expect_returns(id, spec.num_returns, spec.window);
         let state = TaskState::Waiting(left);
-        let task = Task { spec, state, place: 0, pushes: 0, retries: 0, cancel: None, born: self.now };
+        let task = Task { spec, state, place: 0, pushes: 0, retries: 0, cancel: None, born: self.now, again: false };
         self.tasks.insert(id, task);
         match error {
             Some(error) => self.fail_task(id, error, out),
@@ -153,15 +155,6 @@ impl Owner {
         mark(&mut self.dirty_keys, key, task.spec.key);
     }
 
-    /// The first error among the values of its dependencies: one may have been lost since it was ready.
-    pub(crate) fn dep_error(&self, args: &Args) -> Option<Arc<ErrorValue>> {
-        args.deps.iter().find_map(|r| match self.value(&r.id) {
-            Some(Value::Error(e)) => Some(e.clone()),
-            Some(Value::Inline { .. } | Value::Stored { .. }) => None,
-            None => Some(Arc::new(crate::objects::lost(&r.id))),
-        })
-    }
-
     /// Every return is this error; nothing of it is in flight.
     pub(crate) fn fail_task(&mut self, id: TaskId, error: Arc<ErrorValue>, out: &mut Vec<Order>) {
         let Some(task) = self.tasks.remove(&id) else { return };
@@ -175,16 +168,18 @@ impl Owner {
             mark(&mut self.dirty_keys, key, task.spec.key);
         }
         self.fail_returns(id, task.spec.num_returns, &error, out);
-        self.unlend(&task.spec.args);
-        self.remember_task(&task, End::failed(&error));
+        self.over(&task, End::failed(&error));
     }
 
     pub(crate) fn fail_returns(&mut self, id: TaskId, n: u32, error: &Arc<ErrorValue>, out: &mut Vec<Order>) {
         if is_stream(n) {
             return self.fail_stream(id, n, error, out);
         }
-        for index in 0..n {
-            self.objects.set_value(ObjectId::new(id, index), Value::Error(error.clone()), out);
+        // One that runs again still has some of its values.
+        for id in (0..n).map(|index| ObjectId::new(id, index)) {
+            if self.objects.map.get(&id).is_some_and(|e| e.pending) {
+                self.objects.set_value(id, Value::Error(error.clone()), out);
+            }
         }
     }
 
@@ -218,17 +213,31 @@ impl Owner {
             self.discard_all(&answer, out);
             self.retry_task(answer.task);
         } else {
-            let (id, n, end) = (answer.task, task.spec.num_returns, End::of(&answer));
-            self.settle_returns(n, answer, out);
-            self.forget_task(&id, end);
+            let (id, n, again, end) = (answer.task, task.spec.num_returns, task.again, End::of(&answer));
+            let failed = matches!(answer.values[..], [Value::Error(_)]);
+            let stored = answer.values.iter().any(|v| matches!(v, Value::Stored { .. }));
+            if again {
+                self.settle_again(n, answer, out);
+            } else {
+                self.settle_returns(n, answer, out);
+            }
+            if (again && !failed) || stored { self.keep_task(&id, end) } else { self.forget_task(&id, end) }
         }
     }
 
     /// Takes a task out whose returns have their values.
     pub(crate) fn forget_task(&mut self, id: &TaskId, end: End) {
         if let Some(task) = self.tasks.remove(id) {
-            self.unlend(&task.spec.args);
-            self.remember_task(&task, end);
+            self.over(&task, end);
+        }
+    }
+
+    /// A task that left the table, and is not made again.
+    fn over(&mut self, task: &Task, end: End) {
+        self.unlend(&task.spec.args);
+        self.remember_task(task, end);
+        if task.again {
+            self.drop_record(task.spec.id);
         }
     }
 
@@ -242,7 +251,7 @@ impl Owner {
         if values.iter().all(|v| v.refs().is_empty()) {
             return Lent::default();
         }
-        let inside = args.deps.iter().filter_map(|r| self.value(&r.id)).flat_map(Value::refs);
+        let inside = args.deps.iter().filter_map(|r| self.objects.map.get(&r.id)).flat_map(Entry::inside);
         Lent(args.refs.iter().chain(inside).map(|r| r.id).collect())
     }
 
@@ -267,7 +276,7 @@ impl Owner {
         }
         let mut values = values.into_iter();
         for index in 0..n {
-            let value = values.next().unwrap_or_else(missing);
+            let value = values.next().unwrap_or_else(|| Value::Error(Arc::new(too_few())));
             self.objects.returned(&value, worker, &lent);
             self.objects.set_value(ObjectId::new(task, index), value, out);
         }
@@ -284,6 +293,6 @@ pub(crate) fn mark(dirty: &mut Vec<u32>, key: &mut crate::keys::Key, id: u32) {
     }
 }
 
-fn missing() -> Value {
-    Value::Error(Arc::new(ErrorValue::new(ErrorKind::System, "the reply has fewer values than the task has returns")))
+pub(crate) fn too_few() -> ErrorValue {
+    ErrorValue::new(ErrorKind::System, "the reply has fewer values than the task has returns")
 }

@@ -169,6 +169,15 @@ pub enum Request {
     Stop,
     /// Answers when every message of this client before it has been carried out → [`Response::Done`].
     Sync,
+    /// For tests, in the dev profile alone: lose an object of the arena → [`Response::Done`].
+    Lose {
+        /// Which.
+        id: ObjectId,
+        /// Where it lies.
+        loc: ArenaLoc,
+        /// Whether to tell who asks, as its owner is told; else it is found out by reading.
+        tell: bool,
+    },
     /// Look inside: the node, and every client of it that answers in time → [`Response::Looks`].
     Look {
         /// What clients are to tell; `None`: they are not asked.
@@ -465,6 +474,8 @@ pub struct Welcome {
     pub runtime_env: String,
     /// For a worker of a function with `max_calls`: after how many calls it ends.
     pub max_calls: Option<u32>,
+    /// Bytes that it may keep of tasks that are over.
+    pub lineage_bytes: u64,
 }
 
 /// What a driver wants of its workers' output.

@@ -43,6 +43,9 @@ pub enum Status {
     Done,
     /// The values are errors; a retry is allowed to change that.
     Retryable,
+    /// The call has not begun: the values are places in the arena where arguments should lie and don't, each with its
+    /// argument as its one ref.
+    Lost,
 }
 
 /// One argument as its executor gets it.
@@ -354,7 +357,7 @@ impl Reply {
     pub fn encode(&self, out: &mut Vec<u8>) {
         let mut w = Writer(out);
         w.u8(REPLY);
-        w.u8(u8::from(self.status == Status::Retryable));
+        w.u8(self.status as u8);
         w.u16(self.attempt);
         w.raw(&self.task.0);
         w.u32(self.micros);
@@ -372,7 +375,12 @@ impl Reply {
             REPLY => {}
             tag => return Err(DecodeError::Tag { what: "reply", tag }),
         }
-        let status = if r.u8()? == 0 { Status::Done } else { Status::Retryable };
+        let status = match r.u8()? {
+            0 => Status::Done,
+            1 => Status::Retryable,
+            2 => Status::Lost,
+            tag => return Err(DecodeError::Tag { what: "status", tag }),
+        };
         let attempt = r.u16()?;
         let task = TaskId(r.array()?);
         let micros = r.u32()?;

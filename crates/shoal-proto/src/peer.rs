@@ -1,7 +1,7 @@
 //! What clients say to each other about objects (OWN-1…6). The daemon relays it, first in first out for each pair; the
 //! receiver drops a number that it has seen, so a repeat does no harm.
 use serde::{Deserialize, Serialize};
-use shoal_types::{ObjectId, TaskId, Value, WorkerId};
+use shoal_types::{ArenaLoc, ObjectId, TaskId, Value, WorkerId};
 
 /// One message and its place in the sequence from its sender to this receiver, from 1.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -51,6 +51,13 @@ pub enum PeerMsg {
     StreamStop(TaskId),
     /// To who was told to stop: the task is over, nothing more will be said of it.
     StreamOver(TaskId),
+    /// To the owner: there is nothing any more where this value was sealed.
+    Lost {
+        /// The object.
+        id: ObjectId,
+        /// Where.
+        loc: ArenaLoc,
+    },
     /// To the worker that runs it: interrupt it.
     CancelTask {
         /// The task.

@@ -47,7 +47,7 @@ pub(crate) fn get<'py>(refs: &Bound<'py, PyAny>, timeout: Option<f64>, copy: boo
                 runtime.value(&id).ok_or_else(|| dead(py, &runtime))?
             }
         };
-        return open(py, &runtime, id, &value, copy);
+        return open(py, &runtime, id, value, timeout, copy);
     }
     let mut ids = ids_of(refs)?;
     let mut values = runtime.values(&ids);
@@ -62,7 +62,7 @@ pub(crate) fn get<'py>(refs: &Bound<'py, PyAny>, timeout: Option<f64>, copy: boo
     let out = PyList::empty(py);
     for (id, value) in ids.iter().zip(values) {
         let value = value.ok_or_else(|| dead(py, &runtime))?;
-        out.append(open(py, &runtime, *id, &value, copy)?)?;
+        out.append(open(py, &runtime, *id, value, timeout, copy)?)?;
     }
     Ok(out.into_any())
 }
@@ -71,17 +71,25 @@ fn open<'py>(
     py: Python<'py>,
     runtime: &Runtime,
     id: ObjectId,
-    value: &Value,
+    mut value: Value,
+    timeout: Option<f64>,
     copy: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let bytes = match runtime.open(id, value).map_err(|e| errors::exception(py, &e))? {
-        Ok(bytes) => bytes,
-        Err(loc) => py.detach(|| runtime.fetch(id, loc)).map_err(|e| match e.kind {
-            ErrorKind::ObjectLost => errors::exception(py, &py.detach(|| runtime.why_lost(id, e))),
-            _ => errors::exception(py, &e),
-        })?,
-    };
-    decode(py, bytes, copy)
+    loop {
+        let bytes = match runtime.open(id, &value).map_err(|e| errors::exception(py, &e))? {
+            Ok(bytes) => Ok(bytes),
+            Err(loc) => py.detach(|| runtime.fetch(id, loc)).map_err(|e| (loc, e)),
+        };
+        match bytes {
+            Ok(bytes) => return decode(py, bytes, copy),
+            Err((loc, error)) if error.kind == ErrorKind::ObjectLost => {
+                py.detach(|| runtime.value_lost(id, loc, error));
+                wait_for(py, runtime, &[id], timeout)?;
+                value = runtime.value(&id).ok_or_else(|| dead(py, runtime))?;
+            }
+            Err((_, error)) => return Err(errors::exception(py, &error)),
+        }
+    }
 }
 
 fn ids_of(refs: &Bound<'_, PyAny>) -> PyResult<Vec<ObjectId>> {
@@ -201,6 +209,13 @@ pub(crate) fn wait_mixed<'py>(
 pub(crate) fn is_ready(py: Python<'_>, r#ref: &Bound<'_, ObjectRef>) -> PyResult<bool> {
     let id = r#ref.get().id(py)?;
     Ok(r#ref.get().sight.is_ready() || runtime(py)?.are_ready(&[id])[0])
+}
+
+/// For tests, in the dev profile alone: loses a value of this process's that lies in the object store.
+#[pyfunction]
+pub(crate) fn lose(py: Python<'_>, r#ref: &Bound<'_, ObjectRef>, tell: bool) -> PyResult<()> {
+    let (id, runtime) = (r#ref.get().id(py)?, runtime(py)?);
+    py.detach(|| runtime.lose(id, tell)).map_err(|e| errors::exception(py, &e))
 }
 
 /// Whether an actor's method, called by this process and not over, makes this object.

@@ -13,9 +13,10 @@ use shoal_proto::Reader;
 use shoal_proto::control::ToNode;
 use shoal_proto::lane::{ArgsFrame, Request, Slot, Target};
 use shoal_types::{
-    ActorId, ActorSpec, Address, ErrorKind, ErrorValue, FunctionId, LaneId, ObjectId, TaskId, Value, is_stream,
+    ActorId, ActorSpec, Address, ArenaLoc, ErrorKind, ErrorValue, FunctionId, LaneId, ObjectId, RefWire, TaskId, Value,
+    is_stream,
 };
-use shoal_worker::{Answer, CallFrame, Room, Runtime, Work};
+use shoal_worker::{Answer, CallFrame, Room, Runtime, ValueBytes, Work};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -187,8 +188,16 @@ impl Worker {
     fn run_function(&mut self, py: Python<'_>, ticket: Ticket, id: FunctionId, args: &ArgsFrame<'_>) -> PyResult<()> {
         self.show_title(&ticket.name);
         let runtime = Arc::clone(&self.runtime);
+        let arguments = match arguments(py, &runtime, args) {
+            Err(NoArguments::Lost(lost)) => {
+                refuse(&runtime, &ticket, lost);
+                return Ok(());
+            }
+            Err(NoArguments::Raised(error)) => Err(error),
+            Ok(arguments) => Ok(arguments),
+        };
         let result = self.function(py, id).and_then(|function| {
-            let (args, kwargs) = arguments(py, &runtime, args)?;
+            let (args, kwargs) = arguments?;
             let callable = function.callable.bind(py);
             run_on_main(&runtime, &ticket, None, || callable.call(args, kwargs.as_ref()))
         });
@@ -239,7 +248,11 @@ impl Worker {
         let (id, runtime) = (actor.id, Arc::clone(&self.runtime));
         let decoded = arguments(py, &runtime, args);
         let result = match (&actor.instance, decoded) {
-            (_, Err(error)) => Err(error),
+            (_, Err(NoArguments::Lost(lost))) => {
+                refuse(&runtime, &ticket, lost);
+                return Ok(());
+            }
+            (_, Err(NoArguments::Raised(error))) => Err(error),
             (Some(instance), Ok((args, kwargs))) => {
                 let target = instance.bind(py).getattr(PyString::new(py, method));
                 target
@@ -326,7 +339,7 @@ impl Worker {
             attempt: incarnation as u16,
             actor: Some(spec.id),
         };
-        let made = arguments(py, &self.runtime, &frame).and_then(|(args, kwargs)| {
+        let made = arguments(py, &self.runtime, &frame).map_err(|e| e.raised(py)).and_then(|(args, kwargs)| {
             current::enter(current);
             let made = construct(py, hooks(py)?, spec, args, kwargs);
             current::leave();
@@ -415,7 +428,34 @@ impl Ticket {
 
 type Arguments<'py> = (Bound<'py, PyTuple>, Option<Bound<'py, PyDict>>);
 
-fn arguments<'py>(py: Python<'py>, runtime: &Runtime, frame: &ArgsFrame<'_>) -> PyResult<Arguments<'py>> {
+/// Why a call has no arguments.
+enum NoArguments {
+    /// These are not where they should lie: it does not begin.
+    Lost(Vec<(RefWire, ArenaLoc)>),
+    /// One can't be made.
+    Raised(PyErr),
+}
+
+impl NoArguments {
+    /// For a constructor, which is not tried again for that.
+    fn raised(self, py: Python<'_>) -> PyErr {
+        match self {
+            Self::Raised(error) => error,
+            Self::Lost(lost) => {
+                let ids: Vec<String> = lost.iter().map(|(object, _)| object.id.to_string()).collect();
+                errors::local(py, "ObjectLost", &format!("arguments of the constructor are lost: {}", ids.join(", ")))
+            }
+        }
+    }
+}
+
+impl From<PyErr> for NoArguments {
+    fn from(error: PyErr) -> Self {
+        Self::Raised(error)
+    }
+}
+
+fn arguments<'py>(py: Python<'py>, runtime: &Runtime, frame: &ArgsFrame<'_>) -> Result<Arguments<'py>, NoArguments> {
     let mut positional = Vec::with_capacity(frame.slots.len());
     let mut keyword = None;
     for (name, slot) in &frame.slots {
@@ -424,11 +464,10 @@ fn arguments<'py>(py: Python<'py>, runtime: &Runtime, frame: &ArgsFrame<'_>) -> 
             Slot::Stored(object, loc) => {
                 let bytes = match runtime.open_stored(object.id, *loc).map_err(|e| errors::exception(py, &e))? {
                     Ok(bytes) => bytes,
-                    Err(loc) => {
-                        let fetched = py.detach(|| runtime.fetch(object.id, loc));
-                        let why = |e| py.detach(|| runtime.why_argument_lost(*object, e));
-                        fetched.map_err(|e| errors::exception(py, &why(e)))?
-                    }
+                    Err(place) => py.detach(|| fetch_argument(runtime, *object, place)).map_err(|e| match e {
+                        Some(error) => NoArguments::Raised(errors::exception(py, &error)),
+                        None => NoArguments::Lost(vec![(*object, *loc)]),
+                    })?,
                 };
                 decode(py, bytes, false)?
             }
@@ -439,6 +478,32 @@ fn arguments<'py>(py: Python<'py>, runtime: &Runtime, frame: &ArgsFrame<'_>) -> 
         }
     }
     Ok((PyTuple::new(py, positional)?, keyword))
+}
+
+/// An argument that is not where it was sealed; without an error it is lost.
+fn fetch_argument(runtime: &Runtime, object: RefWire, loc: ArenaLoc) -> Result<ValueBytes, Option<ErrorValue>> {
+    runtime.fetch(object.id, loc).map_err(|error| match error.kind {
+        ErrorKind::ObjectLost => runtime.argument_lost(object),
+        _ => Some(error),
+    })
+}
+
+/// Says that a call has not begun, for these arguments are lost.
+fn refuse(runtime: &Runtime, ticket: &Ticket, lost: Vec<(RefWire, ArenaLoc)>) {
+    let values = lost.into_iter().map(|(object, loc)| Value::Stored { loc, refs: vec![object] });
+    runtime.finish(Answer {
+        task: ticket.task,
+        attempt: ticket.attempt,
+        lane: ticket.lane,
+        caller: ticket.caller,
+        lent: ticket.lent,
+        lost: true,
+        retryable: false,
+        name: Arc::clone(&ticket.name),
+        began: ticket.started,
+        micros: 0,
+        values: values.collect(),
+    });
 }
 
 /// Turns a result into values and pushes the reply.
@@ -489,6 +554,7 @@ fn packed<'py>(
         lane: ticket.lane,
         caller: ticket.caller,
         lent: ticket.lent,
+        lost: false,
         retryable,
         name: Arc::clone(&ticket.name),
         began: ticket.started,

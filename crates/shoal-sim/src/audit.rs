@@ -1,6 +1,6 @@
 //! What must be true of a run, kept apart from the cores: who ran how often, what was freed, what may be lost.
 use crate::{
-    process::{Pid, owner_of, pid_of},
+    process::{News, Pid, Running, owner_of, pid_of},
     world::{Relayed, World},
 };
 use shoal_owner::ObjectState;
@@ -13,6 +13,8 @@ pub(crate) struct Audit {
     /// How often it may begin; how often it did.
     runs: BTreeMap<TaskId, (i64, i64)>,
     freed: BTreeSet<u64>,
+    /// Places in the arena where nothing is any more, though nobody has freed it.
+    lost: BTreeSet<u64>,
     /// What was put into the arena for whose object, by whom.
     sealed: BTreeMap<u64, (Pid, ObjectId, ArenaLoc)>,
     /// Last call that began, of each ordered actor's life and caller.
@@ -53,10 +55,15 @@ impl Audit {
         assert!(!self.cancelled.contains(&id), "CANCEL-4: {id} began after it was cancelled with its parent");
     }
 
-    /// The process that runs `parent` hears that it is cancelled with its children, or interrupts it.
-    pub fn children_cancelled(&mut self, pid: Pid, parent: TaskId) {
+    /// These are cancelled with their parent; one that is over may run again for a value that is lost.
+    pub fn children_cancelled(&mut self, children: Vec<TaskId>) {
+        self.cancelled.extend(children);
+    }
+
+    /// What `parent` has submitted in a process.
+    pub fn children_of(&self, pid: Pid, parent: TaskId) -> Vec<TaskId> {
         let own = |id: &&TaskId| owner_of(&ObjectId::new(**id, 0)) == pid;
-        self.cancelled.extend(self.children.get(&parent).into_iter().flatten().filter(own));
+        self.children.get(&parent).into_iter().flatten().filter(own).copied().collect()
     }
 
     /// CALL-1: ids of one process rise with submission.
@@ -95,6 +102,24 @@ impl Audit {
         self.sealed.iter().filter(lies).map(|(_, (_, id, loc))| (*id, *loc)).collect()
     }
 
+    /// What lies in the arena.
+    pub fn lying(&self) -> impl Iterator<Item = (ObjectId, ArenaLoc)> {
+        let lies = |at: &u64| !self.freed.contains(at) && !self.lost.contains(at);
+        self.sealed.iter().filter(move |(at, _)| lies(at)).map(|(_, (_, id, loc))| (*id, *loc))
+    }
+
+    pub fn lose(&mut self, loc: &ArenaLoc) {
+        self.lost.insert(loc.offset);
+    }
+
+    pub fn is_lost(&self, loc: &ArenaLoc) -> bool {
+        self.lost.contains(&loc.offset)
+    }
+
+    pub fn lost_among(&self, stored: &[(RefWire, ArenaLoc)]) -> Vec<(RefWire, ArenaLoc)> {
+        stored.iter().filter(|(_, loc)| self.is_lost(loc)).copied().collect()
+    }
+
     pub fn not_freed(&self, mut sealed: Vec<(ObjectId, ArenaLoc)>) -> Vec<(ObjectId, ArenaLoc)> {
         sealed.retain(|(_, loc)| !self.freed.contains(&loc.offset));
         sealed
@@ -109,7 +134,7 @@ impl Audit {
 impl World {
     /// A process is about to die. AUDIT-1: a count can be lost with it for these objects alone, until their owner dies:
     /// - what it lent to calls that others run for it: its reply would have said who keeps it;
-    /// - what replies that it has not read say is kept: nobody will credit that;
+    /// - what replies that it has not read say is kept, and the daemon's words for constructors: nobody will credit that;
     /// - what it was lent by a call that it still runs and had credited to others by messages still under way: its reply
     ///   would have held the lender back.
     pub(crate) fn taint(&mut self, dead: Pid) {
@@ -121,6 +146,15 @@ impl World {
             let others = |r: &&RefWire| pid_of(&r.owner.worker) != *worker;
             lost.extend(lent.chain(kept).filter(others).map(|r| r.id));
         }
+        // A constructor's reply goes by the daemon.
+        let constructs = |r: &&Running| r.caller == dead && r.constructs.is_some();
+        let running = self.alive().into_iter().flat_map(|p| self.processes[p].running.iter());
+        lost.extend(running.filter(constructs).flat_map(|r| &r.args).map(|r| r.id));
+        let ups = self.processes[dead].inbox.iter().filter_map(|news| match news {
+            News::ActorUp { kept, .. } => Some(kept),
+            _ => None,
+        });
+        lost.extend(ups.flatten().map(|r| r.id));
         let lent_to_it = |s: &ObjectState| s.executing > 0;
         let known = self.processes[dead].owner.borrower_state();
         let lent: BTreeSet<ObjectId> = known.iter().filter(|s| lent_to_it(s)).map(|s| s.object.id).collect();
@@ -157,15 +191,16 @@ impl World {
                 if let Some(Value::Error(e)) = owner.value(&r.id) {
                     // The error goes on to what depends on the lost object, and names that.
                     let excused = || self.audit.tainted.iter().any(|id| e.message.contains(&id.to_string()));
-                    let lost = e.kind == shoal_types::ErrorKind::ObjectLost;
+                    let turn = e.message.contains("took its turn as this error");
+                    let lost = e.kind == shoal_types::ErrorKind::ObjectLost && !turn;
                     assert!(!lost || excused(), "OWN-1: {} is lost in {pid}: {}", r.id, e.message);
                 }
             }
         }
     }
 
-    /// After the last drop: nothing, but what a dead process may have left, what that contains, and what its actors
-    /// were made with.
+    /// After the last drop: nothing, but what a dead process may have left, what that contains, what its actors were made
+    /// with, and what is held to make it again.
     pub(crate) fn check_empty(&self) {
         let alive = self.alive();
         let left: Vec<(Pid, ObjectState)> =
@@ -173,8 +208,13 @@ impl World {
         let mut excused = self.audit.tainted.clone();
         loop {
             let held = left.iter().filter(|(_, s)| excused.contains(&s.object.id));
-            let values = held.filter_map(|(p, s)| self.processes[*p].owner.value(&s.object.id));
-            let inside = values.flat_map(Value::refs).map(|r| r.id).chain(self.daemon.kept_alive_by(&excused));
+            let refs = held.flat_map(|(p, s)| self.processes[*p].owner.inside(&s.object.id));
+            let inside = refs.map(|r| r.id).chain(self.daemon.kept_alive_by(&excused));
+            let again = excused.iter().flat_map(|id| {
+                let task = id.task;
+                alive.iter().flat_map(move |p| self.processes[*p].owner.held_for(task))
+            });
+            let inside = inside.chain(again);
             let inside: Vec<ObjectId> = inside.chain(held_streams(&alive, &excused, self)).collect();
             let before = excused.len();
             excused.extend(inside);

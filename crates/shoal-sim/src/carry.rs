@@ -4,7 +4,7 @@ use crate::{
     world::{Relayed, World},
 };
 use shoal_owner::{Event, Order};
-use shoal_types::{Args, LaneId, RefWire, TaskId};
+use shoal_types::{ArenaLoc, Args, LaneId, RefWire, TaskId, Value};
 use std::collections::VecDeque;
 
 impl World {
@@ -83,12 +83,12 @@ impl World {
             (None, Some(c)) => ((c.num_returns, c.window), c.retry_exceptions, &c.args, Some(c.actor)),
             (None, None) => panic!("TASK-1: {task} is pushed and not known"),
         };
-        let refs = self.resolved(pid, args);
+        let (refs, stored) = (self.resolved(pid, args), self.stored(pid, args));
         let (caller, worker) = ends_of(lane);
         assert_eq!(caller, pid, "LEASE-2: a lane of another process");
         if self.processes[worker].alive {
             let taken = false;
-            let request = Request { task, attempt, num_returns, window, retry_exceptions, refs, actor, taken };
+            let request = Request { task, attempt, num_returns, window, retry_exceptions, refs, stored, actor, taken };
             self.lanes.entry((caller, worker)).or_default().requests.push_back(request);
         }
     }
@@ -102,6 +102,16 @@ impl World {
             refs.extend_from_slice(value.refs());
         }
         refs
+    }
+
+    /// Where those dependencies lie that are in the arena.
+    fn stored(&self, pid: Pid, args: &Args) -> Vec<(RefWire, ArenaLoc)> {
+        let owner = &self.processes[pid].owner;
+        let place = |r: &RefWire| match owner.value(&r.id) {
+            Some(Value::Stored { loc, .. }) => Some((*r, *loc)),
+            _ => None,
+        };
+        args.deps.iter().filter_map(place).collect()
     }
 
     fn withdraw(&mut self, lane: LaneId, task: TaskId) -> Event {

@@ -1,6 +1,6 @@
 //! What runs in a process: taking a request, the refs of its arguments, ending it with values.
 use crate::{
-    process::{Lane, News, Pid, Reply, Role, Running, address},
+    process::{Lane, News, Pid, Reply, Request, Role, Running, address},
     world::{Habit, World},
 };
 use shoal_owner::Event;
@@ -54,6 +54,10 @@ impl World {
         let request = lane.requests.iter_mut().find(|r| !r.taken).expect("just seen");
         request.taken = true;
         let request = request.clone();
+        let lost = self.audit.lost_among(&request.stored);
+        if !lost.is_empty() {
+            return self.refuse((caller, worker), request, lost);
+        }
         if let Some(actor) = request.actor {
             self.audit.call_began(actor, self.daemon.life(&actor), caller, request.task);
         }
@@ -72,6 +76,16 @@ impl World {
             cancelled: false,
         };
         self.begin(worker, running);
+    }
+
+    /// An argument is not where it should lie: the call does not begin.
+    fn refuse(&mut self, (caller, worker): (Pid, Pid), request: Request, lost: Vec<(RefWire, ArenaLoc)>) {
+        let Request { task, attempt, refs, .. } = request;
+        self.feed(worker, Event::CallTaken { task, refs });
+        self.feed(worker, Event::CallDone { task, caller: address(caller), refs: Vec::new() });
+        let kept = std::mem::take(&mut self.processes[worker].kept);
+        let reply = Reply { item: None, task, attempt, retryable: false, kept, values: Vec::new(), lost };
+        self.send_reply((caller, worker), reply);
     }
 
     pub(crate) fn begin(&mut self, pid: Pid, running: Running) {
@@ -110,17 +124,24 @@ impl World {
         if !recursive {
             return;
         }
-        self.audit.children_cancelled(pid, task);
+        self.cancel_unfinished(pid, task);
         if let Some(running) = self.processes[pid].running.iter_mut().find(|r| r.task == task) {
             running.cancelled = true;
         }
+    }
+
+    fn cancel_unfinished(&mut self, pid: Pid, parent: TaskId) {
+        let mut children = self.audit.children_of(pid, parent);
+        let owner = &self.processes[pid].owner;
+        children.retain(|id| owner.task(id).is_some() || owner.call(id).is_some());
+        self.audit.children_cancelled(children);
     }
 
     pub(crate) fn end(&mut self, pid: Pid, at: usize) {
         let running = &self.processes[pid].running[at];
         if running.cancelled && self.choices.one_in(2) {
             let task = running.task;
-            self.audit.children_cancelled(pid, task);
+            self.cancel_unfinished(pid, task);
             self.feed(pid, Event::Interrupted(task));
         }
         let mut running = self.processes[pid].running.remove(at);
@@ -145,7 +166,10 @@ impl World {
         let kept = std::mem::take(&mut self.processes[pid].kept);
         match running.constructs {
             Some(life) => self.actor_started(pid, life, kept),
-            None => self.send_reply((caller, pid), Reply { item: None, task, attempt, retryable, kept, values }),
+            None => self.send_reply(
+                (caller, pid),
+                Reply { item: None, task, attempt, retryable, kept, values, lost: Vec::new() },
+            ),
         }
         if !early {
             self.feed(pid, Event::RefsDropped(held));
@@ -214,7 +238,12 @@ impl World {
 
     pub(crate) fn read_reply(&mut self, caller: Pid, worker: Pid) -> bool {
         let reply = self.lanes.get_mut(&(caller, worker)).and_then(|l| l.replies.pop_front());
-        let Some(Reply { item, task, attempt, retryable, kept, mut values }) = reply else { return false };
+        let Some(Reply { item, task, attempt, retryable, kept, mut values, lost }) = reply else { return false };
+        if !lost.is_empty() {
+            let worker = address(worker).worker;
+            self.feed(caller, Event::ArgumentsLost { task, attempt, kept, lost, worker });
+            return true;
+        }
         if let Some(index) = item {
             let value = values.pop().expect("an item is one value");
             let worker = address(worker).worker;

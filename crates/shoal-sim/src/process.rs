@@ -1,7 +1,9 @@
 //! One simulated process: its core, what its user's code holds, what it runs; and one lane.
 use crate::replay::Trace;
 use shoal_owner::Owner;
-use shoal_types::{ActorId, Address, ErrorValue, LaneId, LeaseId, NodeId, ObjectId, RefWire, TaskId, Value, WorkerId};
+use shoal_types::{
+    ActorId, Address, ArenaLoc, ErrorValue, LaneId, LeaseId, NodeId, ObjectId, RefWire, TaskId, Value, WorkerId,
+};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A process by its number.
@@ -128,6 +130,8 @@ pub(crate) struct Request {
     pub retry_exceptions: bool,
     /// Refs nested in the arguments, those of resolved dependencies included.
     pub refs: Vec<RefWire>,
+    /// Dependencies in the arena, and where.
+    pub stored: Vec<(RefWire, ArenaLoc)>,
     pub actor: Option<ActorId>,
     pub taken: bool,
 }
@@ -140,6 +144,8 @@ pub(crate) struct Reply {
     pub retryable: bool,
     pub kept: Vec<RefWire>,
     pub values: Vec<Value>,
+    /// It has not begun: these are not where they should lie.
+    pub lost: Vec<(RefWire, ArenaLoc)>,
 }
 
 /// From one caller to one worker.

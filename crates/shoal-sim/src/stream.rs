@@ -65,7 +65,7 @@ impl World {
             self.feed(pid, Event::Yielded { task, caller: address(caller), refs });
         }
         let (item, kept, values) = (Some(index), Vec::new(), vec![value]);
-        self.send_reply((caller, pid), Reply { item, task, attempt, retryable: false, kept, values });
+        self.send_reply((caller, pid), Reply { item, task, attempt, retryable: false, kept, values, lost: Vec::new() });
     }
 
     /// What a worker does with what its callers say of generators.

@@ -103,6 +103,7 @@ impl World {
         let id = ObjectId::new(self.next_task(pid), 0);
         let held = self.processes[pid].held();
         let value = self.value(&held);
+        self.audit.made(pid, id.task, 0, std::slice::from_ref(&value));
         self.feed(pid, Event::ValuePut { id, value });
         self.processes[pid].vars.push(RefWire { id, owner: address(pid) });
     }
@@ -177,6 +178,10 @@ impl World {
     fn unpack_one(&mut self, pid: Pid) {
         let process = &self.processes[pid];
         let Some(r) = self.choices.pick(&process.vars) else { return };
+        if !self.reads(pid, r.id) {
+            return;
+        }
+        let process = &self.processes[pid];
         let inside = process.owner.value(&r.id).map(|v| v.refs().to_vec()).unwrap_or_default();
         for r in &inside {
             self.take_ref(pid, r);

@@ -7,7 +7,7 @@ use crate::{
 };
 use shoal_owner::Event;
 use shoal_proto::peer::PeerMsg;
-use shoal_types::{ArenaLoc, ErrorKind, ErrorValue, ObjectId, TaskId};
+use shoal_types::{ArenaLoc, ErrorKind, ErrorValue, ObjectId, TaskId, Value};
 use std::collections::{BTreeMap, VecDeque};
 
 /// What a run may do.
@@ -23,6 +23,8 @@ pub struct Options {
     pub habit: Habit,
     /// Some calls are generators.
     pub streams: bool,
+    /// Values in the arena are lost now and then.
+    pub losses: bool,
     /// Events and orders are kept, for [`World::traces`].
     pub record: bool,
 }
@@ -42,7 +44,15 @@ pub enum Habit {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { processes: 4, kills: true, actors: true, streams: true, habit: Habit::Mixed, record: false }
+        Self {
+            processes: 4,
+            kills: true,
+            actors: true,
+            streams: true,
+            losses: true,
+            habit: Habit::Mixed,
+            record: false,
+        }
     }
 }
 
@@ -142,7 +152,12 @@ impl World {
             85..94 => drop(self.reply_one(true)),
             94..96 => self.pass_time(),
             96 => self.repeat_message(),
-            97 | 98 => self.recall_one(),
+            97 => self.recall_one(),
+            98 => {
+                if self.options.losses {
+                    self.lose_one();
+                }
+            }
             _ => {
                 if self.options.kills && (self.options.habit == Habit::Actors || self.choices.one_in(3)) {
                     self.kill_one();
@@ -179,8 +194,7 @@ impl World {
         self.drain_streams();
         self.patient = false;
         self.settle();
-        self.want_all();
-        self.settle();
+        self.read_all();
         self.check_results();
         for pid in self.alive() {
             let vars = std::mem::take(&mut self.processes[pid].vars);
@@ -209,6 +223,25 @@ impl World {
         let id = self.processes[pid].next_task();
         self.ages.insert(id, self.ages.len());
         id
+    }
+
+    /// Everybody reads what they hold until it is all there.
+    fn read_all(&mut self) {
+        // Each round makes again what the one before has found lost.
+        for _ in 0..20 {
+            self.want_all();
+            self.settle();
+            let mut all_there = true;
+            for pid in self.alive() {
+                let vars = self.processes[pid].vars.iter().filter(|r| r.id.index != ObjectId::ACTOR_INDEX);
+                for id in vars.map(|r| r.id).collect::<Vec<_>>() {
+                    all_there &= self.reads(pid, id) && self.processes[pid].owner.is_ready(&id);
+                }
+            }
+            if all_there {
+                break;
+            }
+        }
     }
 
     fn want_all(&mut self) {
@@ -265,6 +298,29 @@ impl World {
             None => return false,
         }
         true
+    }
+
+    /// A value in the arena is gone. Its owner is told, or hears of it from who wants to read it.
+    fn lose_one(&mut self) {
+        let lying: Vec<(ObjectId, ArenaLoc)> = self.audit.lying().collect();
+        let Some((id, loc)) = self.choices.pick(&lying) else { return };
+        self.audit.lose(&loc);
+        let owner = crate::process::owner_of(&id);
+        if self.processes[owner].alive && self.choices.one_in(2) {
+            self.feed(owner, Event::StoredLost { id, loc, why: "lost".into() });
+        }
+    }
+
+    /// Somebody reads a value: it is there, or its loss is told.
+    pub(crate) fn reads(&mut self, pid: Pid, id: ObjectId) -> bool {
+        let lost = match self.processes[pid].owner.value(&id) {
+            Some(Value::Stored { loc, .. }) => self.audit.is_lost(loc).then_some(*loc),
+            _ => None,
+        };
+        if let Some(loc) = lost {
+            self.feed(pid, Event::StoredLost { id, loc, why: "not there".into() });
+        }
+        lost.is_none()
     }
 
     fn repeat_message(&mut self) {

@@ -20,6 +20,12 @@ pub enum ErrorKind {
     OwnerDied,
     /// `ObjectLostError`.
     ObjectLost,
+    /// `ObjectReconstructionFailedError`: it is lost, and nothing can make it again.
+    Reconstruction,
+    /// `ObjectReconstructionFailedMaxAttemptsExceededError`: its task has no try left.
+    RetriesSpent,
+    /// `ObjectReconstructionFailedLineageEvictedError`: what was kept of its task had to go.
+    LineageEvicted,
     /// `ObjectStoreFullError`.
     StoreFull,
     /// `LocalRayletDiedError`.

@@ -140,8 +140,7 @@ impl Runtime {
             ToClient::Recall(lease) => Event::Recalled(lease),
             ToClient::RecallIdle(lease) => Event::WantedBack(lease),
             ToClient::Sealed(objects) => Event::Sealed(objects),
-            // Who reads it is told.
-            ToClient::StoredLost { .. } => return,
+            ToClient::StoredLost { id, loc, why } => Event::StoredLost { id, loc, why },
             ToClient::ActorUp { actor, incarnation, lane, worker, kept } => {
                 state.actors.insert(actor, ActorLane { incarnation, lane });
                 Event::ActorUp { actor, incarnation, lane, worker, kept }

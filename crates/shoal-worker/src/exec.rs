@@ -64,6 +64,8 @@ pub struct Answer {
     pub caller: Address,
     /// Whether refs came with its arguments: then the core was told of it.
     pub lent: bool,
+    /// The call has not begun: the values are what it lacks ([`Status::Lost`]).
+    pub lost: bool,
     /// The user's exception may be tried again.
     pub retryable: bool,
     /// The function's or method's name.
@@ -436,7 +438,9 @@ impl Runtime {
 
     /// Answers a call. Replies with refs leave in the order in which the core heard of them (EXEC-3).
     pub fn finish(&self, answer: Answer) {
-        let refs: Vec<RefWire> = answer.values.iter().flat_map(|v| v.refs()).copied().collect();
+        // What it lacks goes to nobody.
+        let given = answer.values.iter().filter(|_| !answer.lost);
+        let refs: Vec<RefWire> = given.flat_map(|v| v.refs()).copied().collect();
         let (task, caller) = (answer.task, answer.caller);
         if answer.lent || !refs.is_empty() {
             let mut state = self.lock();
@@ -451,9 +455,13 @@ impl Runtime {
     }
 
     fn push_reply(&self, answer: Answer, kept: Vec<RefWire>) {
-        let Answer { task, attempt, lane, retryable, name, began, micros, values, .. } = answer;
+        let Answer { task, attempt, lane, lost, retryable, name, began, micros, values, .. } = answer;
         let failed = matches!(&values[..], [Value::Error(_), ..]);
-        let status = if retryable { Status::Retryable } else { Status::Done };
+        let status = match (lost, retryable) {
+            (true, _) => Status::Lost,
+            (false, true) => Status::Retryable,
+            (false, false) => Status::Done,
+        };
         let mut frame = Vec::with_capacity(128);
         Reply { attempt, task, status, micros, kept, values }.encode(&mut frame);
         let mut table = self.executor.table.lock();

@@ -214,21 +214,30 @@ impl Runtime {
         }
     }
 
-    /// What became of a value that was in the arena a moment ago: its owner's death frees it before the news of that
-    /// is here. Waits for the daemon's word; without the GIL.
-    pub fn why_lost(&self, id: ObjectId, error: ErrorValue) -> ErrorValue {
+    /// A value is not in the arena where it was a moment ago: its owner's death frees it before the news of that is here,
+    /// or it is lost and is made again, if that can be. Waits for the daemon's word; without the GIL. Afterwards it has
+    /// another value, or will have.
+    pub fn value_lost(&self, id: ObjectId, loc: ArenaLoc, error: ErrorValue) {
         // What the daemon said before its answer is known when that is here.
-        let _ = self.ask(Request::KvGet(Vec::new()));
-        match self.value(&id) {
-            Some(Value::Error(died)) => (*died).clone(),
-            _ => error,
-        }
+        let _ = self.ask(Request::Sync);
+        let mut state = self.lock();
+        self.feed(&mut state, Event::StoredLost { id, loc, why: error.message });
+        drop(state);
+        self.activity();
     }
 
-    /// The same for an argument of a call that runs here: `owner` owns it, or did.
-    pub fn why_argument_lost(&self, object: RefWire, error: ErrorValue) -> ErrorValue {
-        let error = self.why_lost(object.id, error);
-        self.lock().owner.owner_death(&object.owner.worker).unwrap_or(error)
+    /// The same for an argument of a call that is to run here: what its owner died of, if that is why.
+    pub fn argument_lost(&self, object: RefWire) -> Option<ErrorValue> {
+        let _ = self.ask(Request::Sync);
+        self.lock().owner.owner_death(&object.owner.worker)
+    }
+
+    /// For tests: loses a value that lies in the arena.
+    pub fn lose(&self, id: ObjectId, tell: bool) -> Result<(), ErrorValue> {
+        let Some(Value::Stored { loc, .. }) = self.value(&id) else {
+            return Err(ErrorValue::new(ErrorKind::System, format!("object {id} does not lie in the arena")));
+        };
+        self.ask(Request::Lose { id, loc, tell }).map(drop)
     }
 
     /// Takes a value into ownership: `put`. It has one local ref.

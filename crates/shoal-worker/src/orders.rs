@@ -11,7 +11,7 @@ use shoal_proto::control::ToNode;
 use shoal_proto::lane::{self, RequestHead, Target};
 use shoal_proto::peer::{PeerFrame, PeerMsg};
 use shoal_ring::Withdrawal;
-use shoal_types::{ActorId, Address, Args, ErrorValue, LaneId, ObjectId, RefWire, TaskId, Value, WorkerId};
+use shoal_types::{ActorId, Address, ArenaLoc, Args, ErrorValue, LaneId, ObjectId, RefWire, TaskId, Value, WorkerId};
 use std::sync::atomic::Ordering::SeqCst;
 
 impl Runtime {
@@ -210,8 +210,12 @@ impl Runtime {
         {
             self.outstanding.fetch_sub(1, SeqCst);
         }
-        let retryable = reply.status == lane::Status::Retryable;
-        let lane::Reply { attempt, task, micros, kept, values, .. } = reply;
+        let lane::Reply { attempt, task, status, micros, kept, values } = reply;
+        if status == lane::Status::Lost {
+            let lost = values.iter().filter_map(place).collect();
+            return self.feed(state, Event::ArgumentsLost { task, attempt, kept, lost, worker });
+        }
+        let retryable = status == lane::Status::Retryable;
         self.feed(state, Event::Replied { task, attempt, retryable, micros, kept, values, worker });
     }
 
@@ -324,4 +328,12 @@ fn start_actor(control: &Control, state: &mut State, actor: ActorId, error: Opti
     }
     crash_point!(34, "actor.start");
     control.queue(&ToNode::StartActor { actor, args, error });
+}
+
+/// An argument that is not where it should lie, from a reply that says so.
+fn place(value: &Value) -> Option<(RefWire, ArenaLoc)> {
+    match value {
+        Value::Stored { loc, refs } => refs.first().map(|r| (*r, *loc)),
+        Value::Inline { .. } | Value::Error(_) => None,
+    }
 }

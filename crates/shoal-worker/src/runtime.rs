@@ -168,9 +168,11 @@ impl Runtime {
         let mut prefix = [0; 8];
         rustix::rand::getrandom(&mut prefix, rustix::rand::GetRandomFlags::empty())
             .map_err(|e| Fatal::Memory(e.to_string()))?;
+        let mut state = State::new(me);
+        state.owner.set_lineage_limit(session.lineage_bytes);
         Ok(Self {
             start: Instant::now(),
-            state: Mutex::new(State::new(me)),
+            state: Mutex::new(state),
             control,
             store,
             bell,

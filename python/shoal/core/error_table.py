@@ -159,6 +159,26 @@ OBJECTS = (
         ("ObjectLost",),
     ),
     Row(
+        "ObjectReconstructionFailedError",
+        "The value was lost from the object store and nothing can make it again; the text says why. Puts, results of "
+        "actors' methods, items of generators and values that hold references are not made again, nor what a task with "
+        "`max_retries=0` returned.",
+        "Return large values from tasks that may be tried again, or have the text's cause mended.",
+        ("Reconstruction",),
+    ),
+    Row(
+        "ObjectReconstructionFailedMaxAttemptsExceededError",
+        "The value was lost, and its task has been tried as often as its `max_retries` allows.",
+        "Raise `max_retries`.",
+        ("RetriesSpent",),
+    ),
+    Row(
+        "ObjectReconstructionFailedLineageEvictedError",
+        "The value was lost, and what its owner kept of the task had been let go of to stay within bounds.",
+        "Raise `SHOAL_MAX_LINEAGE_BYTES`.",
+        ("LineageEvicted",),
+    ),
+    Row(
         "OwnerDiedError",
         "The process that put the value, or submitted the task that makes it, died; the value went with it. The text "
         "says how it died.",
@@ -233,9 +253,6 @@ NEVER = (
     "NodeDiedError",
     "ObjectFetchTimedOutError",
     "ObjectFreedError",
-    "ObjectReconstructionFailedError",
-    "ObjectReconstructionFailedLineageEvictedError",
-    "ObjectReconstructionFailedMaxAttemptsExceededError",
     "OufOfBandObjectRefSerializationException",
     "OutOfDiskError",
     "PlasmaObjectNotAvailable",

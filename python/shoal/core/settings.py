@@ -162,6 +162,15 @@ _ROWS = [
         shown="a day",
     ),
     Setting(
+        "max_lineage_bytes",
+        256 << 20,
+        "a whole number of bytes ≥ 0",
+        _whole(0),
+        "What a process keeps of tasks that are over, to make lost values of the object store again. Beyond it "
+        "the oldest are let go of; 0 keeps none.",
+        shown="256 MiB",
+    ),
+    Setting(
         "memory_monitor_interval",
         0.25,
         "a number of seconds ≥ 0",

@@ -1,0 +1,574 @@
+//! Making lost values again: what is kept of tasks that are over, and running them once more.
+//! `docs/design/lineage.md` has the argument.
+//!
+//! - LIN-1 the spec of a task that ended well is kept while an object that it gave to the arena is counted here, or
+//!   another kept task takes one of its returns; not when the task may not be tried again.
+//! - LIN-2 a kept spec holds the small values among its arguments that hold no refs themselves, and pins the specs that
+//!   make the large ones. It holds no value in the arena, and nothing of other owners.
+//! - LIN-3 kept specs with what they hold take [`LINEAGE_BYTES`] at most, or what was set; the oldest goes first.
+//! - LIN-4 a value is lost at a place: what is said of another place than its present one is ignored.
+//! - LIN-5 a lost value is made again by its task, as one try more of it; arguments that are lost or were let go are made
+//!   before it. What is still there is not replaced.
+//! - LIN-6 who waits for a value waits on while it is made again; a task or call whose argument was lost has not begun
+//!   and spends no retry. An ordered actor's call with others behind it can't have its turn again: it fails.
+//! - LIN-7 what can't be made again is an error that says why. Puts, calls of actors and generators' items never can; nor
+//!   what holds refs: calls that were sent the lost value were lent those refs, and a second value would hold others.
+//! - LIN-8 work lists, never recursion: a chain of any length needs no stack.
+use crate::{
+    Order, Owner,
+    calls::CallState,
+    history::End,
+    objects::{Count, Dependent, Entry},
+    tasks::{Answer, Task, TaskState, may_retry},
+};
+use rustc_hash::FxHashMap;
+use shoal_proto::peer::PeerMsg;
+use shoal_types::{
+    Address, ArenaLoc, Args, ErrorKind, ErrorValue, ObjectId, RefWire, TaskId, TaskSpec, Value, WorkerId,
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Bytes of kept specs of one process, unless it is told otherwise.
+pub const LINEAGE_BYTES: u64 = 256 << 20;
+/// What a record takes besides the variable parts of its spec.
+const RECORD_BYTES: usize = size_of::<TaskSpec>() + size_of::<Record>() + 64;
+
+/// Where the value of an object of ours came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Made {
+    /// It was put.
+    #[default]
+    Put,
+    /// By a call of an actor.
+    ByCall,
+    /// A generator's item.
+    Item,
+    /// However: it holds refs.
+    Holds,
+    /// By a task with `max_retries=0`.
+    Once,
+    /// By a task that has no try left.
+    Spent,
+    /// By a task whose spec is kept, or was.
+    ByTask,
+    /// It was freed, and nothing is known of how it was made.
+    Freed,
+}
+
+/// Why a task is not run again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Refusal {
+    /// Nothing is kept of it.
+    NoRecord,
+    /// It has no try left.
+    Spent,
+    /// It runs again and was cancelled.
+    Cancelled,
+    /// This argument can't be had any more.
+    LetGo(ObjectId),
+}
+
+/// A task that is over and may be run again, or runs again.
+struct Record {
+    /// `None` while it runs again: the task has it then.
+    spec: Option<Box<TaskSpec>>,
+    retries: u32,
+    pushes: u16,
+    /// How many of its returns have an entry that counts it.
+    live: u32,
+    /// How often other records take one of its returns.
+    users: u32,
+    bytes: usize,
+    age: u64,
+    /// Arguments whose values it holds.
+    held: Vec<ObjectId>,
+    /// Tasks whose records it pins.
+    pins: Vec<TaskId>,
+}
+
+/// All of them.
+pub(crate) struct Lineage {
+    records: FxHashMap<TaskId, Record>,
+    ages: BTreeMap<u64, TaskId>,
+    next_age: u64,
+    bytes: usize,
+    limit: usize,
+}
+
+impl Default for Lineage {
+    fn default() -> Self {
+        let (records, ages) = Default::default();
+        Self { records, ages, next_age: 0, bytes: 0, limit: LINEAGE_BYTES as usize }
+    }
+}
+
+/// A call's answer: it has not begun, for these arguments are not where they should lie.
+pub(crate) struct ArgumentsLost {
+    pub task: TaskId,
+    pub attempt: u16,
+    pub kept: Vec<RefWire>,
+    pub lost: Vec<(RefWire, ArenaLoc)>,
+    pub worker: WorkerId,
+}
+
+/// How the arguments of a task stand that is about to be sent.
+pub(crate) enum Deps {
+    Ready,
+    /// So many have no value: it is among their dependents now.
+    Missing(u32),
+    Failed(Arc<ErrorValue>),
+}
+
+impl Owner {
+    /// Bounds what is kept for making values again (LIN-3).
+    pub fn set_lineage_limit(&mut self, bytes: u64) {
+        self.lineage.limit = usize::try_from(bytes).unwrap_or(usize::MAX);
+    }
+
+    /// Tasks that are kept, and the bytes that they take.
+    pub fn lineage_size(&self) -> (usize, usize) {
+        (self.lineage.records.len(), self.lineage.bytes)
+    }
+
+    // ---- keeping
+
+    /// A task has ended well, and a value of it lies in the arena, or it ran again.
+    pub(crate) fn keep_task(&mut self, id: &TaskId, end: End) {
+        let Some(task) = self.tasks.remove(id) else { return };
+        self.remember_task(&task, end);
+        let (pinned, made) = match (task.spec.max_retries, task.may_retry()) {
+            (0, _) => (None, Made::Once),
+            (_, false) => (None, Made::Spent),
+            (_, true) if task.again => (None, Made::ByTask),
+            (_, true) => (Some(self.pin_args(&task.spec.args)), Made::ByTask),
+        };
+        self.unlend(&task.spec.args);
+        if task.again {
+            return self.ran_again(task, made);
+        }
+        let live = self.objects.mark_made(*id, task.spec.num_returns, made);
+        if let Some((held, pins, bytes)) = pinned {
+            let Task { spec, retries, pushes, .. } = task;
+            let bytes = bytes + RECORD_BYTES + spec.args.bytes.len() + spec.name.len();
+            let (age, users) = (self.lineage.next_age, 0);
+            self.lineage.next_age += 1;
+            self.lineage.bytes += bytes;
+            self.lineage.ages.insert(age, *id);
+            let record = Record { spec: Some(spec), retries, pushes, live, users, bytes, age, held, pins };
+            self.lineage.records.insert(*id, record);
+            self.trim_lineage();
+        }
+    }
+
+    fn ran_again(&mut self, task: Task, made: Made) {
+        let id = task.spec.id;
+        if made != Made::ByTask {
+            self.objects.mark_made(id, task.spec.num_returns, made);
+            return self.drop_record(id);
+        }
+        if let Some(record) = self.lineage.records.get_mut(&id) {
+            (record.retries, record.pushes, record.spec) = (task.retries, task.pushes, Some(task.spec));
+        }
+        self.drop_unused(id);
+    }
+
+    /// LIN-2: what it holds, what it pins, and the bytes of that.
+    fn pin_args(&mut self, args: &Args) -> (Vec<ObjectId>, Vec<TaskId>, usize) {
+        let (mut held, mut pins) = (Vec::new(), Vec::new());
+        let all = args.deps.iter().chain(&args.refs);
+        let mut bytes = size_of::<RefWire>() * (args.deps.len() + args.refs.len());
+        let me = self.me.worker;
+        for r in all.filter(|r| r.owner.worker == me && r.id.index < ObjectId::NEXT_INDEX) {
+            match self.value(&r.id) {
+                Some(Value::Inline { bytes: flat, refs }) if refs.is_empty() => {
+                    bytes += flat.len();
+                    held.push(r.id);
+                    self.objects.add(r, Count::Lineage);
+                }
+                Some(Value::Stored { .. }) => {
+                    if let Some(record) = self.lineage.records.get_mut(&r.id.task) {
+                        record.users += 1;
+                        pins.push(r.id.task);
+                    }
+                }
+                Some(Value::Inline { .. } | Value::Error(_)) | None => {}
+            }
+        }
+        (held, pins, bytes)
+    }
+
+    /// LIN-3.
+    fn trim_lineage(&mut self) {
+        while self.lineage.bytes > self.lineage.limit {
+            let at_rest = |id: &&TaskId| self.lineage.records.get(id).is_some_and(|r| r.spec.is_some());
+            let Some(&oldest) = self.lineage.ages.values().find(at_rest) else { return };
+            self.drop_record(oldest);
+        }
+    }
+
+    /// An object that counts its task's record is freed.
+    pub(crate) fn return_freed(&mut self, task: TaskId) {
+        if let Some(record) = self.lineage.records.get_mut(&task) {
+            record.live -= 1;
+            self.drop_unused(task);
+        }
+    }
+
+    /// LIN-1.
+    fn drop_unused(&mut self, id: TaskId) {
+        let unused = |r: &Record| r.live == 0 && r.users == 0 && r.spec.is_some();
+        if self.lineage.records.get(&id).is_some_and(unused) {
+            self.drop_record(id);
+        }
+    }
+
+    /// Forgets a task; those that only it pinned, too.
+    pub(crate) fn drop_record(&mut self, id: TaskId) {
+        let mut dropped = vec![id];
+        while let Some(id) = dropped.pop() {
+            let Some(record) = self.lineage.records.remove(&id) else { continue };
+            self.lineage.ages.remove(&record.age);
+            self.lineage.bytes -= record.bytes;
+            record.held.iter().for_each(|id| self.objects.sub(id, Count::Lineage));
+            for pin in record.pins {
+                let Some(pinned) = self.lineage.records.get_mut(&pin) else { continue };
+                pinned.users -= 1;
+                if pinned.live == 0 && pinned.users == 0 && pinned.spec.is_some() {
+                    dropped.push(pin);
+                }
+            }
+        }
+    }
+
+    // ---- losing
+
+    /// Where a value was sealed there is nothing any more.
+    pub(crate) fn on_value_lost(&mut self, id: ObjectId, loc: &ArenaLoc, why: &str, out: &mut Vec<Order>) {
+        let is_it = |e: &&mut Entry| matches!(&e.value, Some(Value::Stored { loc: known, .. }) if known == loc);
+        let Some(entry) = self.objects.map.get_mut(&id).filter(is_it) else { return };
+        let (owner, refs) = (entry.owner, entry.value.take().map(|v| v.refs().to_vec()).unwrap_or_default());
+        let holds = !refs.is_empty();
+        if holds {
+            entry.shared.get_or_insert_default().former = refs;
+        }
+        if owner.worker == self.me.worker {
+            out.push(Order::Free { id, loc: *loc });
+            if holds {
+                let error = Value::Error(Arc::new(self.cannot(id, Made::Holds, Refusal::NoRecord, why)));
+                return self.objects.set_value(id, error, out);
+            }
+            self.make_again(id, why, out);
+        } else {
+            self.objects.send(owner, PeerMsg::Lost { id, loc: *loc }, out);
+            self.objects.fetch(&id, out);
+        }
+    }
+
+    /// LIN-5: the value, and what is missing before it.
+    fn make_again(&mut self, lost: ObjectId, why: &str, out: &mut Vec<Order>) {
+        let mut missing = vec![lost];
+        while let Some(id) = missing.pop() {
+            let missed = |e: &&Entry| e.value.is_none() && !e.pending && e.owner.worker == self.me.worker;
+            let Some(made) = self.objects.map.get(&id).filter(missed).map(|e| e.made) else { continue };
+            if let Err(refusal) = self.run_again(id.task, &mut missing, out) {
+                let why = if id == lost { why } else { "it was freed, and what depends on it is to be made again" };
+                let error = self.cannot(id, made, refusal, why);
+                self.objects.set_value(id, Value::Error(Arc::new(error)), out);
+            }
+        }
+    }
+
+    /// Every return of the task that has no value waits for it, if it can run again.
+    fn run_again(&mut self, id: TaskId, missing: &mut Vec<ObjectId>, out: &mut Vec<Order>) -> Result<(), Refusal> {
+        let Some(record) = self.lineage.records.get(&id) else { return Err(Refusal::NoRecord) };
+        if record.spec.is_none() {
+            // It runs already, for another of its returns.
+            let Some(task) = self.tasks.get(&id).filter(|t| !matches!(t.state, TaskState::Abandoned(_))) else {
+                return Err(Refusal::Cancelled);
+            };
+            let returns = task.spec.returns();
+            self.await_returns(returns);
+            return Ok(());
+        }
+        if !record.spec.as_ref().is_some_and(|spec| may_retry(spec.max_retries, record.retries)) {
+            return Err(Refusal::Spent);
+        }
+        if let Some(gone) = record.spec.as_ref().and_then(|spec| self.let_go_by_others(&spec.args)) {
+            return Err(Refusal::LetGo(gone));
+        }
+        let record = self.lineage.records.get_mut(&id);
+        let Some((record, spec)) = record.and_then(|r| r.spec.take().map(|spec| (r, spec))) else {
+            return Err(Refusal::NoRecord);
+        };
+        let (retries, pushes) = (record.retries + 1, record.pushes);
+        self.await_returns(spec.returns());
+        for r in spec.args.deps.iter().chain(&spec.args.refs) {
+            self.revive(r, missing);
+        }
+        let (left, error) = self.lend(&spec.args, Dependent::Task(id), out);
+        let (state, cancel, born) = (TaskState::Waiting(left), None, self.now);
+        self.tasks.insert(id, Task { spec, state, place: 0, pushes, retries, cancel, born, again: true });
+        match error {
+            Some(error) => self.fail_task(id, error, out),
+            None if left == 0 => self.enqueue(id),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// An argument that this process can't bring back: another's, or what counts handles, that is not counted here.
+    fn let_go_by_others(&self, args: &Args) -> Option<ObjectId> {
+        let lacks = |r: &&RefWire| !self.objects.is_mine(r) || r.id.index >= ObjectId::NEXT_INDEX;
+        let all = args.deps.iter().chain(&args.refs);
+        all.filter(lacks).find(|r| !self.objects.map.contains_key(&r.id)).map(|r| r.id)
+    }
+
+    /// Those that have no value get one from the task that runs again.
+    fn await_returns(&mut self, returns: impl Iterator<Item = ObjectId>) {
+        for id in returns {
+            if let Some(entry) = self.objects.map.get_mut(&id).filter(|e| e.value.is_none()) {
+                entry.pending = true;
+            }
+        }
+    }
+
+    /// An argument of ours that was let go of has an entry again, to be made; one that is there stays as it is.
+    fn revive(&mut self, r: &RefWire, missing: &mut Vec<ObjectId>) {
+        if !self.objects.is_mine(r) || r.id.index >= ObjectId::NEXT_INDEX {
+            return;
+        }
+        if !self.objects.map.contains_key(&r.id) {
+            let mut entry = Entry::new(self.me);
+            entry.made = Made::Freed;
+            if let Some(record) = self.lineage.records.get_mut(&r.id.task) {
+                record.live += 1;
+                entry.made = Made::ByTask;
+            }
+            self.objects.map.insert(r.id, entry);
+        }
+        missing.push(r.id);
+    }
+
+    /// LIN-7.
+    fn cannot(&self, id: ObjectId, made: Made, refusal: Refusal, why: &str) -> ErrorValue {
+        let (kind, because) = match made {
+            Made::Put => (ErrorKind::Reconstruction, "it was put, and nothing says how it was made".to_owned()),
+            Made::ByCall => (ErrorKind::Reconstruction, "a method of an actor made it".into()),
+            Made::Holds => (ErrorKind::Reconstruction, "it holds references".into()),
+            Made::Item => (ErrorKind::Reconstruction, "it is an item of a generator".into()),
+            Made::Once => (ErrorKind::Reconstruction, "its task has max_retries=0".into()),
+            Made::Freed => (ErrorKind::Reconstruction, "nothing is kept of how it was made".into()),
+            Made::Spent => (ErrorKind::RetriesSpent, "its task has used up its max_retries".into()),
+            Made::ByTask => match refusal {
+                Refusal::Spent => (ErrorKind::RetriesSpent, "its task has used up its max_retries".into()),
+                Refusal::Cancelled => (ErrorKind::Reconstruction, "its task was cancelled while it ran again".into()),
+                Refusal::LetGo(argument) => {
+                    let text = "was let go of, and this process can't have it back";
+                    (ErrorKind::Reconstruction, format!("its task's argument {argument} {text}"))
+                }
+                Refusal::NoRecord => {
+                    let limit = self.lineage.limit;
+                    let text = "what was kept of its task was let go of, to stay within";
+                    (ErrorKind::LineageEvicted, format!("{text} {limit} bytes (SHOAL_MAX_LINEAGE_BYTES)"))
+                }
+            },
+        };
+        ErrorValue::new(kind, format!("object {id} was lost ({why}) and can't be made again: {because}"))
+    }
+
+    // ---- running again
+
+    /// LIN-5: values for those returns that wait for one.
+    pub(crate) fn settle_again(&mut self, n: u32, answer: Answer, out: &mut Vec<Order>) {
+        let lent = self.lent_with(&answer.task, &answer.values);
+        let Answer { task, values, worker, .. } = answer;
+        if let [Value::Error(error)] = &values[..] {
+            return self.fail_returns(task, n, error, out);
+        }
+        for (index, value) in (0..).zip(values) {
+            let id = ObjectId::new(task, index);
+            let awaited = self.objects.map.get(&id).is_some_and(|e| e.pending);
+            if awaited && value.refs().is_empty() {
+                self.objects.set_value(id, value, out);
+                continue;
+            }
+            self.objects.discard(&value, worker, id, &lent, out);
+            if awaited {
+                let error = self.cannot(id, Made::Holds, Refusal::NoRecord, "and made again once");
+                self.objects.set_value(id, Value::Error(Arc::new(error)), out);
+            }
+        }
+        self.fail_returns(task, n, &Arc::new(crate::tasks::too_few()), out);
+    }
+
+    /// How the arguments stand of what is about to be sent; `who` waits for those that are lost.
+    pub(crate) fn deps_now(&mut self, who: Dependent, out: &mut Vec<Order>) -> Deps {
+        let args = match who {
+            Dependent::Task(id) => self.tasks.get(&id).map(|t| &t.spec.args),
+            Dependent::Call(id) => self.calls.get(&id).map(|c| &c.spec.args),
+            Dependent::Actor(id) => self.actors.get(&id).and_then(|a| a.creation.as_ref()).map(|c| &c.args),
+        };
+        let Some(args) = args else { return Deps::Ready };
+        let failed = args.deps.iter().find_map(|r| match self.value(&r.id) {
+            Some(Value::Error(e)) => Some(e.clone()),
+            Some(Value::Inline { .. } | Value::Stored { .. }) | None => None,
+        });
+        if let Some(error) = failed {
+            return Deps::Failed(error);
+        }
+        let missing: Vec<ObjectId> = args.deps.iter().filter(|r| !self.is_ready(&r.id)).map(|r| r.id).collect();
+        for id in &missing {
+            if let Some(entry) = self.objects.map.get_mut(id) {
+                entry.dependents.push(who);
+                self.objects.fetch(id, out);
+            }
+        }
+        if missing.is_empty() { Deps::Ready } else { Deps::Missing(missing.len() as u32) }
+    }
+
+    /// LIN-6.
+    pub(crate) fn on_arguments_lost(&mut self, now: u64, answer: ArgumentsLost, out: &mut Vec<Order>) {
+        let ArgumentsLost { task: id, attempt, kept, lost, worker } = answer;
+        kept.iter().for_each(|r| self.objects.credit_kept(r, worker));
+        for (r, loc) in &lost {
+            self.on_value_lost(r.id, loc, "a worker found nothing where it was", out);
+        }
+        let current = |pushes: u16| pushes.wrapping_sub(1) == attempt;
+        if let Some(task) = self.tasks.get(&id)
+            && let Some(lease) = task.lease()
+            && current(task.pushes)
+        {
+            let key = task.spec.key;
+            self.task_to_wait(id, out);
+            self.detach(now, key, lease, &id, true, out);
+        } else if self.calls.get(&id).is_some_and(|c| c.is_in_flight() && current(c.pushes)) {
+            self.call_to_wait(id, out);
+        }
+    }
+
+    /// A task has not begun: it waits for its arguments again.
+    fn task_to_wait(&mut self, id: TaskId, out: &mut Vec<Order>) {
+        let Some(task) = self.tasks.get_mut(&id) else { return };
+        if matches!(task.state, TaskState::Abandoned(_)) {
+            return self.forget_task(&id, End::failed(&crate::cancel::cancelled()));
+        }
+        task.state = TaskState::Waiting(0);
+        if task.cancel.is_some() {
+            return self.fail_task(id, crate::cancel::cancelled(), out);
+        }
+        match self.deps_now(Dependent::Task(id), out) {
+            Deps::Ready => self.enqueue(id),
+            Deps::Missing(left) => {
+                if let Some(task) = self.tasks.get_mut(&id) {
+                    task.state = TaskState::Waiting(left);
+                }
+            }
+            Deps::Failed(error) => self.fail_task(id, error, out),
+        }
+    }
+
+    /// The same of an actor's call: to its place, where it waits.
+    fn call_to_wait(&mut self, id: TaskId, out: &mut Vec<Order>) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        if call.state == CallState::Abandoned {
+            return self.fail_call(id, crate::cancel::cancelled(), out);
+        }
+        if call.cancel.is_some() {
+            return self.fail_call(id, crate::cancel::cancelled(), out);
+        }
+        if self.is_followed(id) {
+            let text = "an argument of the call was lost when it was about to begin; calls behind it have begun since, so it \
+                        took its turn as this error";
+            return self.fail_call(id, Arc::new(ErrorValue::new(ErrorKind::ObjectLost, text)), out);
+        }
+        match self.deps_now(Dependent::Call(id), out) {
+            Deps::Ready => self.requeue_call(id),
+            Deps::Missing(left) => self.call_waits(id, left),
+            Deps::Failed(error) => self.fail_call(id, error, out),
+        }
+    }
+
+    /// Whether an ordered actor was sent calls behind this one: it can't have its turn again.
+    fn is_followed(&self, id: TaskId) -> bool {
+        let Some(call) = self.calls.get(&id) else { return false };
+        let Some(actor) = self.actors.get(&call.spec.actor).filter(|a| !a.unordered) else { return false };
+        let later = |other: &TaskId| self.calls.get(other).is_some_and(|c| c.place > call.place && c.is_in_flight());
+        actor.calls.iter().any(later)
+    }
+
+    /// A call that is in no queue waits for arguments; an ordered actor's at its place.
+    pub(crate) fn call_waits(&mut self, id: TaskId, left: u32) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.state = CallState::Waiting(left);
+        let (place, actor) = (call.place, call.spec.actor);
+        if let Some(actor) = self.actors.get_mut(&actor).filter(|a| !a.unordered) {
+            actor.put_back(place, id);
+        }
+    }
+
+    /// A borrower found nothing where our value should lie.
+    pub(crate) fn on_told_lost(&mut self, id: ObjectId, loc: &ArenaLoc, from: Address, out: &mut Vec<Order>) {
+        if self.objects.map.get(&id).is_some_and(|e| e.owner.worker == self.me.worker) {
+            self.on_value_lost(id, loc, &format!("process {} found nothing where it was", from.worker), out);
+        }
+    }
+
+    pub(crate) fn check_lineage(&self) {
+        let (mut live, mut users, mut bytes) = (FxHashMap::<TaskId, u32>::default(), FxHashMap::default(), 0);
+        for (id, entry) in self.objects.map.iter().filter(|(_, e)| e.made == Made::ByTask) {
+            *live.entry(id.task).or_default() += 1;
+            assert_eq!(entry.owner.worker, self.me.worker, "LIN-1: {id} is another's");
+        }
+        for (id, record) in &self.lineage.records {
+            bytes += record.bytes;
+            record.pins.iter().for_each(|pin| *users.entry(*pin).or_insert(0) += 1);
+            assert_eq!(self.lineage.ages.get(&record.age), Some(id), "LIN-3: age of {id}");
+            let again = self.tasks.get(id).is_some_and(|t| t.again);
+            assert_eq!(again, record.spec.is_none(), "LIN-5: {id} runs again");
+            assert_eq!(record.live, live.get(id).copied().unwrap_or(0), "LIN-1: returns of {id}");
+            assert!(again || record.live + record.users > 0, "LIN-1: {id} is kept for nobody");
+        }
+        for (id, record) in &self.lineage.records {
+            assert_eq!(record.users, users.get(id).copied().unwrap_or(0), "LIN-1: users of {id}");
+        }
+        assert_eq!((bytes, self.lineage.ages.len()), (self.lineage.bytes, self.lineage.records.len()), "LIN-3: sums");
+        assert!(bytes <= self.lineage.limit || self.tasks.values().any(|t| t.again), "LIN-3: {bytes} bytes");
+    }
+
+    /// The refs that an object contains: in its value, and in one that was lost (LIN-7). For tests.
+    pub fn inside(&self, id: &ObjectId) -> Vec<RefWire> {
+        self.objects.map.get(id).into_iter().flat_map(Entry::inside).copied().collect()
+    }
+
+    /// What is held so that this task can run again, with what it needs. For tests.
+    pub fn held_for(&self, task: TaskId) -> Vec<ObjectId> {
+        let (mut held, mut tasks) = (Vec::new(), vec![task]);
+        while let Some(task) = tasks.pop() {
+            let Some(record) = self.lineage.records.get(&task) else { continue };
+            held.extend_from_slice(&record.held);
+            tasks.extend_from_slice(&record.pins);
+        }
+        held
+    }
+
+    /// Arguments that kept specs hold.
+    pub(crate) fn held_by_lineage(&self) -> impl Iterator<Item = ObjectId> {
+        self.lineage.records.values().flat_map(|r| r.held.iter().copied())
+    }
+}
+
+impl crate::objects::Objects {
+    /// Notes where those of `n` returns came from that lie in the arena: how many there are.
+    pub(crate) fn mark_made(&mut self, task: TaskId, n: u32, made: Made) -> u32 {
+        let mut live = 0;
+        for id in (0..n).map(|index| ObjectId::new(task, index)) {
+            if let Some(entry) = self.map.get_mut(&id)
+                && matches!(entry.value, Some(Value::Stored { .. }))
+            {
+                entry.made = made;
+                live += 1;
+            }
+        }
+        live
+    }
+}
