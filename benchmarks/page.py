@@ -44,7 +44,7 @@ def markdown(data: report.Data) -> str:
     about = data["about"]
     told = [
         f"{about['date']}, {about['machine']}; rounds: {about['rounds']}; {about['seconds']:,} s in all."
-        " Medians; the quartiles are shoal's.",
+        f" Medians; the quartiles are shoal's. {about.get('note', '')}".rstrip(),
         "",
         "| " + " | ".join(head) + " |",
         "|" + "---|" * len(head),

@@ -96,6 +96,7 @@ def parse() -> argparse.Namespace:
         "--peers", type=Path, default=PEERS, help="the interpreter that has them (default: %(default)s)"
     )
     parser.add_argument("--add", action="store_true", help="add the rounds to those that the JSON file has already")
+    parser.add_argument("--note", default="", help="what a reader of the page has to know of this run")
     parser.add_argument("--json", type=Path, default=Path("target/bench.json"), help="default: %(default)s")
     parser.add_argument(
         "--page", action="store_true", help="write the table and the chart into docs/performance.md, too"
@@ -131,6 +132,7 @@ def main() -> None:
         f"CPython {platform.python_version()}",
         "load": round(os.getloadavg()[0], 1),
         "rounds": results.rounds(),
+        "note": options.note or (earlier["about"].get("note", "") if earlier else ""),
         "seconds": round(time.perf_counter() - begin) + (earlier["about"]["seconds"] if earlier else 0),
     }
     shown = [name for name in systems.NAMES if name in options.systems or (earlier and name in earlier["systems"])]
