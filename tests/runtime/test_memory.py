@@ -79,6 +79,7 @@ def hog(mib):
 @shoal.remote(max_retries=0)
 def quiet():
     held = fill(40)
+    Path("quiet").touch()
     await_file("over")
     return "lived"
 
@@ -89,6 +90,7 @@ class Counter:
 
 counter, other = Counter.remote(), quiet.remote()
 shoal.get(counter.add.remote())
+await_file("quiet")
 error = failure(hog.remote(4000))
 Path("over").touch()
 print(type(error).__name__, error)

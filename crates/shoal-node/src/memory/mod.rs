@@ -165,6 +165,9 @@ impl Node {
     fn holdings(&self) -> Vec<Holding> {
         let groups = self.bytes_by_session();
         let roles: BTreeMap<WorkerId, WorkerInfo> = self.sched.workers().map(|w| (w.worker, w)).collect();
+        let zygotes: BTreeMap<u64, u64> =
+            self.zygotes.iter().map(|(id, z)| (*id, self.memory.reader.held_by(z.pid))).collect();
+        let shared = |start: u64| self.procs.get(&start).and_then(|p| zygotes.get(&p.zygote)).copied().unwrap_or(0);
         let mut all = Vec::new();
         for (id, client) in &self.clients {
             let Some(start) = client.start else {
@@ -172,7 +175,8 @@ impl Node {
                 all.push(self.other(title, client.pid));
                 continue;
             };
-            let bytes = groups.get(&client.pid).copied().unwrap_or(0);
+            // What it shares with the zygote that it was forked from stays.
+            let bytes = groups.get(&client.pid).copied().unwrap_or(0).saturating_sub(shared(start));
             let dying = self.procs.get(&start).is_none_or(|p| p.killed.is_some());
             let role = roles.get(id).filter(|_| !dying);
             all.push(self.holding(*id, client, start, role, bytes));

@@ -9,7 +9,7 @@
 //!
 //! - MEM-1 nothing is killed but after a look that was taken under the lock which all instances of a user share.
 //! - MEM-2 one at a time: between a kill and the next survey the victim's process ends, or fails to in [`STUBBORN`].
-//! - MEM-3 idle workers go first, all at once. Then one process: of those that hold enough to matter, a task with
+//! - MEM-3 idle workers go first, all at once: alone where they hold enough. Else one process more: of those that hold enough to matter, a task with
 //!   retries left, before an actor with restarts left, before other tasks, before other actors; of the owner whose
 //!   processes of that kind hold most; the one that began last.
 //! - MEM-4 a kill must help: where all that may be killed holds less than an eighth of what is lacking, somebody else

@@ -8,16 +8,24 @@ use std::collections::BTreeMap;
 pub(super) fn pick(lacking: u64, all: &[Holding]) -> Vec<&Holding> {
     let sum = |some: &[&Holding]| some.iter().map(|h| h.bytes).sum::<u64>();
     let idle: Vec<_> = all.iter().filter(|h| h.kind == Kind::Idle).collect();
-    if !idle.is_empty() && sum(&idle) >= lacking / 8 {
+    if !idle.is_empty() && sum(&idle) >= lacking {
         return idle;
     }
+    let mut gone = if sum(&idle) >= lacking / 8 { idle } else { Vec::new() };
+    gone.extend(busiest(lacking, all));
+    gone
+}
+
+/// The one that goes of those that run something.
+fn busiest(lacking: u64, all: &[Holding]) -> Option<&Holding> {
+    let sum = |some: &[&Holding]| some.iter().map(|h| h.bytes).sum::<u64>();
     let busy: Vec<_> = all.iter().filter(|h| rank(h).is_some()).collect();
     if busy.is_empty() || sum(&busy) < lacking / 8 {
-        return Vec::new();
+        return None;
     }
     // Where none is enough alone, any of them is a beginning.
     let enough: Vec<_> = busy.iter().copied().filter(|h| h.bytes >= lacking).collect();
-    newest_of_largest(if enough.is_empty() { &busy } else { &enough }).into_iter().collect()
+    newest_of_largest(if enough.is_empty() { &busy } else { &enough })
 }
 
 fn newest_of_largest<'a>(some: &[&'a Holding]) -> Option<&'a Holding> {
