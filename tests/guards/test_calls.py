@@ -129,8 +129,11 @@ def system_calls(tmp_path: Path, kind: str, times: int) -> int:
 )
 def test_a_call_asks_little_of_the_kernel(kind: str, calls: int, bound: float, tmp_path: Path) -> None:
     few, many = 1000 // calls, 3000 // calls
-    each = (system_calls(tmp_path, kind, many) - system_calls(tmp_path, kind, few)) / 2000
-    assert each <= bound, f"{each} system calls each"
+    tries = []
+    # What else runs on the machine can only add to a count (the I/O thread looks by the clock): one of three has to do.
+    while len(tries) < 3 and min(tries, default=bound + 1) > bound:
+        tries.append((system_calls(tmp_path, kind, many) - system_calls(tmp_path, kind, few)) / 2000)
+    assert min(tries) <= bound, f"{tries} system calls each"
 
 
 FUNCTIONS = """
