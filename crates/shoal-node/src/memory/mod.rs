@@ -35,6 +35,8 @@ pub(crate) struct Memory {
     reader: Reader,
     /// Asked for when the first task runs.
     notices: Option<Notices>,
+    /// Whether they are heard: while something runs. An idle instance sleeps through what others make the machine suffer.
+    hearing: bool,
     /// Held from a survey to the end of what it led to.
     lock: Option<OwnedFd>,
     /// Kills of the kernel's that are accounted for.
@@ -54,7 +56,8 @@ impl Memory {
         };
         let kernel_kills = reader.kernel_kills();
         let threshold = rules.threshold;
-        Self { monitor: Monitor::new(rules), threshold, reader, notices: None, lock: None, kernel_kills, limits: None }
+        let monitor = Monitor::new(rules);
+        Self { monitor, threshold, reader, notices: None, hearing: false, lock: None, kernel_kills, limits: None }
     }
 
     /// From here on `memory=` is a limit; the folder of the groups that enforce it.
@@ -81,13 +84,18 @@ impl Memory {
         self.reader.read(self.threshold, tells).unwrap_or(unknown)
     }
 
-    fn ask_for_notices(&mut self, poller: &Poller) {
+    /// What can't be heard is done without, as what can't be had.
+    fn hear_notices(&mut self, poller: &Poller, busy: bool) {
+        if std::mem::replace(&mut self.hearing, busy) == busy {
+            return;
+        }
         let notices = self.notices.get_or_insert_with(|| Notices::ask(&self.reader, self.threshold));
         for (number, fd) in notices.events() {
-            let _ = poller.add(fd, Token::Memory(number).into(), Interest::Read);
+            let _ = if busy { poller.add(fd, Token::Memory(number).into(), Interest::Read) } else { poller.delete(fd) };
         }
         if let Some(file) = notices.pressure() {
-            let _ = poller.add(file, Token::Memory(0).into(), Interest::Notice);
+            let _ =
+                if busy { poller.add(file, Token::Memory(0).into(), Interest::Notice) } else { poller.delete(file) };
         }
     }
 }
@@ -112,9 +120,7 @@ impl Node {
     /// Once a round of the loop: whether anything runs that could use up memory.
     pub(crate) fn tell_memory_who_runs(&mut self) {
         let busy = self.sched.is_busy();
-        if busy && self.memory.notices.is_none() {
-            self.memory.ask_for_notices(&self.poller);
-        }
+        self.memory.hear_notices(&self.poller, busy);
         self.memory_event(MemoryEvent::Running(busy));
     }
 
