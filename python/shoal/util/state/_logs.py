@@ -201,7 +201,7 @@ def _nodes(address: str | None, timeout: float, tasks: bool = False) -> Snapshot
     from shoal.runtime.attach import attached
 
     with attached(address):
-        return take(*(("tasks", "ended", "ran") if tasks else ()), timeout=float(timeout))
+        return take(*(("tasks", "ended") if tasks else ()), timeout=float(timeout))
 
 
 def folder_of(look: Snapshot, node_id: str | None = None, node_ip: str | None = None) -> str:
@@ -235,8 +235,6 @@ class Writer:
 
     pid: int
     title: str
-    note: str = ""
-    """What to know about its log."""
 
     def file(self, suffix: str) -> str:
         """The name of its log file."""
@@ -272,9 +270,7 @@ def _of_actor(look: Snapshot, id: str) -> Writer:
         actor = look.actors[full]
         cause = f": {actor['cause'].splitlines()[0]}" if actor["cause"] else ""
         raise ValueError(f"no process of actor {full} ({actor['class']}, {actor['state']}) is known{cause}")
-    before = ", ".join(f"worker-{row['pid']}" for row in rows[:-1])
-    note = f"its earlier lives wrote {before}" if before else ""
-    return Writer(rows[-1]["pid"], rows[-1]["title"] or "", note)
+    return Writer(rows[-1]["pid"], rows[-1]["title"] or "")
 
 
 def actor_named(look: Snapshot, id: str) -> str:
@@ -302,6 +298,4 @@ def _of_task(look: Snapshot, id: str) -> Writer:
     pid = look.pids.get(row["worker"]) if row["worker"] else None
     if pid is None:
         raise ValueError(f"task {full} ({row['name']}) has not been sent to a process that is known")
-    others = sum(1 for ran in look.ran.values() if ran["owner"].pid == pid) > 1
-    note = "the log is that of its process, which ran other tasks as well" if others else ""
-    return Writer(pid, row["name"], note)
+    return Writer(pid, row["name"])
