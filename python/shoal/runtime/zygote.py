@@ -212,7 +212,20 @@ def _import_shoal(root: str) -> None:
 
     import shoal
     import shoal._core
-    import shoal.runtime.worker  # noqa: F401
+    import shoal.runtime.worker
+
+    _rehearse(shoal)
+
+
+def _rehearse(shoal: Any) -> None:
+    """What every child would else do at its first call, in pages of its own: finds names, readies the unpickler."""
+    for name, module in shoal._WHERE.items():
+        if module in sys.modules:
+            getattr(shoal, name)
+    from shoal.core import serialization
+
+    pickled, buffers = serialization.serialize(bytearray(1))
+    serialization.deserialize(pickled, buffers)
 
 
 def _run_worker(request: dict[str, Any]) -> None:

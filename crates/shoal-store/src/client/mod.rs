@@ -92,7 +92,16 @@ impl ArenaClient {
             sweep_hint: AtomicBool::new(false),
             views: Mutex::default(),
         };
-        Ok(Self { shared: Arc::new(shared) })
+        let client = Self { shared: Arc::new(shared) };
+        client.rehearse();
+        Ok(client)
+    }
+
+    /// Meets the pages of memory and code that the first pin would else meet, a fault each: the object isn't there.
+    fn rehearse(&self) {
+        self.shared.pins.table.meet();
+        let nowhere = ArenaLoc { chunk: 0, entry: u32::MAX, generation: 0, offset: 0, len: 0 };
+        let _ = pin::pin(&self.shared, nowhere, ObjectId::default());
     }
 
     /// The slot that it was attached with.
