@@ -63,7 +63,7 @@ class ActorDiedError(RayActorError):
 
 
 class ActorUnavailableError(RayActorError):
-    """The actor can't be reached now, and may come back; the call may or may not have run."""
+    """The actor is being restarted; the text says whether the call had begun, and when the next life begins."""
 
 
 class RaySystemError(RayError):

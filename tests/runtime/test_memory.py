@@ -171,7 +171,7 @@ again = Hog.options(max_restarts=1, max_task_retries=0).remote()
 before = shoal.get(again.pid.remote())
 error = failure(again.fill.remote(4000))
 print(type(error).__name__, "memory ran out" in str(error))
-print(shoal.get(again.pid.remote(), timeout=60) != before)
+print(shoal.get(again.pid.options(max_task_retries=-1).remote(), timeout=60) != before)
 """)
     assert run.stdout.splitlines() == ["ActorDiedError True True", "ActorUnavailableError True", "True"]
     assert group.kernel_kills == 0

@@ -113,7 +113,7 @@ class Fragile:
 
 def test_an_actor_that_dies_again_and_again_rests_between_its_lives(two_cpus, tmp_path: Path):
     path = tmp_path / "lives"
-    actor = Fragile.remote(path)
+    actor = Fragile.options(max_task_retries=-1).remote(path)
     ref = actor.call.remote()
     times = until(path, 7)
     # A life begins when the process is asked for, and notes its time a little later.
@@ -124,3 +124,141 @@ def test_an_actor_that_dies_again_and_again_rests_between_its_lives(two_cpus, tm
     shoal.kill(actor)
     with pytest.raises(shoal.exceptions.ActorDiedError):
         shoal.get(ref, timeout=10)
+
+
+def test_a_call_without_retries_fails_while_its_actor_rests_and_says_until_when(two_cpus, tmp_path: Path):
+    path = tmp_path / "lives"
+    actor = Fragile.remote(path)
+    until(path, 7)
+    text = ""
+    while "is started again in" not in text:
+        with pytest.raises(shoal.exceptions.ActorUnavailableError) as caught:
+            shoal.get(actor.call.remote(), timeout=10)
+        text = str(caught.value)
+    pattern = (
+        r"actor Fragile is being restarted: .*SIGKILL.*\nThe call has not run\. The actor is started again in \d\.\d s"
+    )
+    assert re.search(pattern, text, re.DOTALL), text
+    assert caught.value.actor_id == actor._actor_id.hex()
+
+
+@shoal.remote(max_restarts=-1, num_cpus=0)
+class Gated:
+    """Each life after the first begins when there is a file `go`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, first = folder, folder / "first"
+        while first.exists() and not (folder / "go").exists():
+            time.sleep(0.005)
+        first.touch()
+
+    def pid(self) -> int:
+        return os.getpid()
+
+    def note(self, text: str) -> str:
+        with (self.folder / "notes").open("a") as file:
+            file.write(f"{text}\n")
+        return text
+
+    def die(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@shoal.remote
+def call_of(actor: shoal.actor.ActorHandle, retries: int) -> object:
+    try:
+        return shoal.get(actor.note.options(max_task_retries=retries).remote("from afar"), timeout=30)
+    except shoal.exceptions.ActorUnavailableError as error:
+        return str(error)
+
+
+def test_calls_without_retries_are_for_the_life_that_they_were_made_for(two_cpus, tmp_path: Path):
+    actor = Gated.remote(tmp_path)
+    first = shoal.get(actor.pid.remote())
+    doomed = [actor.die.remote(), *(actor.note.remote(f"behind {i}") for i in range(50))]
+    waits = actor.note.options(max_task_retries=1).remote("was sent and waits")
+    texts = []
+    for ref in doomed:
+        with pytest.raises(shoal.exceptions.ActorUnavailableError, match="SIGKILL") as caught:
+            shoal.get(ref, timeout=20)
+        texts.append(str(caught.value))
+    assert "The call had begun" in texts[0] and all("The call has not run" in text for text in texts[1:])
+    # No life is there: this one fails at once, here and in a process that hears of the actor only now.
+    with pytest.raises(shoal.exceptions.ActorUnavailableError, match=r"The call has not run\..*max_task_retries=-1"):
+        shoal.get(actor.note.remote("between"), timeout=20)
+    assert "The call has not run" in str(shoal.get(call_of.remote(actor, 0), timeout=20))
+    waiting = [waits, call_of.remote(actor, -1), actor.note.options(max_task_retries=-1).remote("waits")]
+    assert shoal.wait(waiting, num_returns=3, timeout=0.2)[0] == []
+    (tmp_path / "go").touch()
+    assert shoal.get(waiting, timeout=30) == ["was sent and waits", "from afar", "waits"]
+    assert shoal.get(actor.pid.remote(), timeout=20) != first
+    assert sorted((tmp_path / "notes").read_text().splitlines()) == ["from afar", "waits", "was sent and waits"]
+
+
+class NotYet(Exception):
+    """Of the driver's module, as the actor's class is."""
+
+
+class Flaky:
+    def __init__(self) -> None:
+        self.runs = 0
+
+    def fails(self, text: str = "not yet") -> None:
+        self.runs += 1
+        raise NotYet(text)
+
+    @shoal.method(retry_exceptions=[OSError])
+    def lists(self) -> None:
+        self.runs += 1
+        raise NotYet("not yet")
+
+    def items(self):
+        self.runs += 1
+        yield self.runs
+        raise NotYet("not yet")
+
+    def count(self) -> int:
+        runs, self.runs = self.runs, 0
+        return runs
+
+
+class AsyncFlaky(Flaky):
+    async def fails(self, text: str = "not yet") -> None:
+        self.runs += 1
+        raise NotYet(text)
+
+
+@pytest.mark.parametrize("kind", ["sync", "threads", "async"])
+def test_options_of_a_method_list_what_is_tried_again(two_cpus, kind: str):
+    options = {"max_concurrency": 2} if kind == "threads" else {}
+    actor = shoal.remote(max_task_retries=2, **options)(AsyncFlaky if kind == "async" else Flaky).remote()
+
+    def runs(method: object, *args: object, **options: object) -> int:
+        with pytest.raises(NotYet):
+            result = method.options(**options).remote(*args)
+            shoal.get(list(result) if isinstance(result, shoal.ObjectRefGenerator) else result, timeout=30)
+        return shoal.get(actor.count.remote(), timeout=30)
+
+    assert runs(actor.fails) == 1
+    assert (
+        runs(actor.fails, retry_exceptions=[NotYet]) == runs(actor.fails, "x", retry_exceptions=[OSError, NotYet]) == 3
+    )
+    assert runs(actor.fails, retry_exceptions=[OSError]) == 1
+    assert runs(actor.fails, retry_exceptions=True) == 3
+    assert runs(actor.fails, retry_exceptions=[Exception], max_task_retries=1) == 2
+    assert runs(actor.items, retry_exceptions=[NotYet]) == 3
+    # What a class lists counts unless the caller says otherwise.
+    assert runs(actor.lists) == 1
+    assert runs(actor.lists, retry_exceptions=[NotYet]) == runs(actor.lists, retry_exceptions=True) == 3
+    # The option travels with the method.
+    assert shoal.get(call_method.remote(actor.fails.options(retry_exceptions=[NotYet])), timeout=30) == "NotYet"
+    assert shoal.get(actor.count.remote(), timeout=30) == 3
+
+
+@shoal.remote
+def call_method(method: shoal.actor.ActorMethod) -> str:
+    try:
+        shoal.get(method.remote(text="by name"))
+    except NotYet:
+        return "NotYet"
+    return "no error"

@@ -6,6 +6,7 @@
 //!            Resting ──its time──► Placing, when several lives in a row were short
 //! DEAD        from each of them, for good
 //! ```
+use crate::{Order, texts};
 use shoal_types::{ActorSpec, ErrorValue, JobId, RefWire, WorkerId};
 
 /// Where it stands. PENDING and RESTARTING are the first three, told apart by the incarnation.
@@ -92,6 +93,12 @@ impl Actor {
             && (self.spec.max_restarts < 0 || i64::from(self.restarts) < i64::from(self.spec.max_restarts))
     }
 
+    /// Between two lives: the news of that.
+    pub fn restarting(&self, client: WorkerId) -> Order {
+        let (actor, incarnation) = (self.spec.id, self.incarnation - 1);
+        Order::TellRestarting { client, actor, incarnation, error: texts::restarting(&self.spec, &self.before) }
+    }
+
     pub fn stage_name(&self) -> &'static str {
         match self.state {
             State::Args => "args",
@@ -102,12 +109,18 @@ impl Actor {
         }
     }
 
+    /// Between two lives.
+    pub fn is_restarting(&self) -> bool {
+        let up = matches!(self.state, State::Alive(_) | State::Dead(_));
+        !up && self.incarnation > 0
+    }
+
     pub fn state_name(&self) -> &'static str {
-        match (&self.state, self.incarnation) {
-            (State::Dead(_), _) => "DEAD",
-            (State::Alive(_), _) => "ALIVE",
-            (State::Args | State::Resting | State::Placing | State::Constructing(_), 0) => "PENDING",
-            (State::Args | State::Resting | State::Placing | State::Constructing(_), _) => "RESTARTING",
+        match self.state {
+            State::Dead(_) => "DEAD",
+            State::Alive(_) => "ALIVE",
+            _ if self.is_restarting() => "RESTARTING",
+            State::Args | State::Resting | State::Placing | State::Constructing(_) => "PENDING",
         }
     }
 }

@@ -74,18 +74,15 @@ impl Gcs {
             self.bury(id, error, out);
             return;
         }
-        let error = texts::restarting(&actor.spec, exit);
-        let incarnation = actor.incarnation;
         actor.incarnation += 1;
         actor.restarts += 1;
         actor.before = exit.text.clone();
         actor.short = if exit.lived < STEADY { actor.short + 1 } else { 1 };
         actor.kept.clear();
-        for watcher in &actor.watchers {
-            let (client, error) = (watcher.client, error.clone());
-            out.push(Order::TellRestarting { client, actor: id, incarnation, error });
-        }
+        // Before it is told, so that how long it rests is known then.
         self.next_life(id, out);
+        let Some(actor) = self.actors.get(&id) else { return };
+        out.extend(actor.watchers.iter().map(|watcher| actor.restarting(watcher.client)));
     }
 
     /// GCS-6.

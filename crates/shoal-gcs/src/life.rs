@@ -103,6 +103,7 @@ impl Gcs {
         }
         if actor.watchers.iter().all(|w| w.client != client) {
             actor.watchers.push(Watcher { client, told: None });
+            out.extend(actor.is_restarting().then(|| actor.restarting(client)));
         }
         self.tell_up(id, out);
     }

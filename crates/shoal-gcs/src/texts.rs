@@ -38,8 +38,8 @@ pub(crate) fn process_gone(spec: &ActorSpec, ending: Option<&str>, exit: &Exit) 
     died(spec, text)
 }
 
-pub(crate) fn restarting(spec: &ActorSpec, exit: &Exit) -> ErrorValue {
-    let text = format!("actor {} is being restarted: {}", label(spec), exit.text);
+pub(crate) fn restarting(spec: &ActorSpec, ended: &str) -> ErrorValue {
+    let text = format!("actor {} is being restarted: {ended}", label(spec));
     ErrorValue { kind: ErrorKind::ActorUnavailable, ..died(spec, text) }
 }
 

@@ -63,8 +63,14 @@ fn it_is_restarted_as_often_as_allowed_with_its_arguments() {
     let mut w = World::new();
     w.up(ActorSpec { max_restarts: 1, ..spec(1, "") }, 20);
     let orders = w.lose(20, crash());
-    assert!(matches!(&orders[0], Order::TellRestarting { incarnation: 0, error, .. }
-        if error.kind == ErrorKind::ActorUnavailable && error.message.contains("SIGKILL")));
+    let told = |order: Option<&Order>| {
+        matches!(order, Some(Order::TellRestarting { incarnation: 0, error, .. })
+        if error.kind == ErrorKind::ActorUnavailable && error.message.contains("SIGKILL"))
+    };
+    assert!(told(orders.last()));
+    let late = Event::Watch { actor: actor(1), client: client(2) };
+    assert!(told(w.go(late.clone()).last()), "who begins to watch now hears it, too");
+    assert!(w.go(late).is_empty());
     assert_eq!(w.state(1), "RESTARTING");
     let orders = w.assign(1, 21);
     assert!(matches!(&orders[..], [Order::Become { args, incarnation: 1, .. }] if args == &[5]));
@@ -98,7 +104,9 @@ fn an_actor_whose_lives_are_short_rests_ever_longer_before_the_next() {
     assert!(wants(&w.lose(20, crash())), "the first at once");
     for life in 1..12u8 {
         w.assign(1, 20 + life);
-        assert!(!wants(&w.lose(20 + life, crash())));
+        let orders = w.lose(20 + life, crash());
+        let how = matches!(orders[..], [Order::Rest { .. }, Order::TellRestarting { .. }]);
+        assert!(how, "how long it rests is known when it is told: {orders:?}");
         assert_eq!(w.state(1), "RESTARTING");
         let (_, incarnation, micros) = *w.rests.last().unwrap();
         let most = 5_000_000.min(50_000 << (life - 1));

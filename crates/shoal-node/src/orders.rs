@@ -61,7 +61,8 @@ impl Node {
                 self.tell_up(client, (actor, incarnation), worker, kept);
             }
             GcsOrder::TellRestarting { client, actor, incarnation, error } => {
-                self.send(client, &ToClient::ActorRestarting { actor, incarnation, error }, Vec::new());
+                let rest = self.rest_of(actor);
+                self.send(client, &ToClient::ActorRestarting { actor, incarnation, error, rest }, Vec::new());
             }
             GcsOrder::TellDead { client, actor, error } => {
                 self.send(client, &ToClient::ActorDead { actor, error }, Vec::new());
@@ -72,6 +73,12 @@ impl Node {
             }
             GcsOrder::Kill { worker, why } => self.kill_worker(worker, &why),
         }
+    }
+
+    /// How many microseconds an actor still rests before its next life.
+    fn rest_of(&self, actor: ActorId) -> u64 {
+        let rest = self.rests.iter().find(|(_, resting, _)| *resting == actor);
+        rest.map_or(0, |(due, ..)| due.saturating_sub(self.clock.micros()))
     }
 
     fn want_worker(&mut self, actor: ActorId, job: JobId) {

@@ -2,9 +2,10 @@
 //!
 //! | phase | meaning | calls |
 //! |---|---|---|
-//! | `Pending` | not up yet, or between two lives | queue |
+//! | `Pending` | not up yet | queue |
 //! | `Up` | this life's lane is there | are pushed |
 //! | `Down` | its process is gone, nobody has said yet whether another comes | queue; those in flight wait for the word |
+//! | `Restarting` | between two lives | queue, if they have retries; else fail (ACTOR-5) |
 //! | `Dead` | for good | fail at once |
 //!
 //! - ACTOR-1 a life ends once: whichever of `WorkerLost`, `ActorRestarting` and `ActorDead` comes first takes its calls
@@ -14,6 +15,9 @@
 //! - ACTOR-3 the constructor's arguments are lent by the creator from creation to the actor's death: each life needs
 //!   them again.
 //! - ACTOR-4 the record of an actor goes when it is dead and no handle of it is left here.
+//! - ACTOR-5 a call without retries is meant for the life that it was made for: one that is in flight or ready when that
+//!   ends, or gets ready before the next is up, fails as `ActorUnavailable`, and says whether it had begun. One that
+//!   still waits for a dependency, and one with retries, waits.
 use crate::{
     Order, Owner,
     calls::CallState,
@@ -29,7 +33,17 @@ pub(crate) enum Phase {
     Pending,
     Up(LaneId, Address),
     Down,
+    Restarting(Restart),
     Dead(Arc<ErrorValue>),
+}
+
+/// Between two lives.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Restart {
+    /// How the last one ended.
+    why: Arc<ErrorValue>,
+    /// Until then it rests before the next.
+    until: u64,
 }
 
 /// What its creator keeps for its constructor.
@@ -86,14 +100,21 @@ impl Actor {
     pub fn up(&self) -> Option<(LaneId, Address)> {
         match self.phase {
             Phase::Up(lane, worker) => Some((lane, worker)),
-            Phase::Pending | Phase::Down | Phase::Dead(_) => None,
+            Phase::Pending | Phase::Down | Phase::Restarting(_) | Phase::Dead(_) => None,
+        }
+    }
+
+    pub fn restart(&self) -> Option<&Restart> {
+        match &self.phase {
+            Phase::Restarting(restart) => Some(restart),
+            Phase::Pending | Phase::Up(..) | Phase::Down | Phase::Dead(_) => None,
         }
     }
 
     pub fn dead(&self) -> Option<&Arc<ErrorValue>> {
         match &self.phase {
             Phase::Dead(error) => Some(error),
-            Phase::Pending | Phase::Up(..) | Phase::Down => None,
+            Phase::Pending | Phase::Up(..) | Phase::Down | Phase::Restarting(_) => None,
         }
     }
 
@@ -187,8 +208,8 @@ impl Owner {
             return;
         }
         if matches!(actor.phase, Phase::Up(..) | Phase::Down) {
-            let error = ErrorValue::new(ErrorKind::ActorUnavailable, "the actor was restarted");
-            self.end_life(id, &error, &[], out);
+            let why = ErrorValue::new(ErrorKind::ActorUnavailable, "the actor was restarted");
+            self.end_life(id, Restart { why: Arc::new(why), until: 0 }, &[], out);
         }
         let Some(actor) = self.actors.get_mut(&id) else { return };
         actor.incarnation = Some(incarnation);
@@ -200,21 +221,22 @@ impl Owner {
         self.actor_of.insert(worker.worker, id);
     }
 
+    /// The next life begins in `rest` microseconds.
     pub(crate) fn on_actor_restarting(
         &mut self,
         id: ActorId,
         incarnation: u32,
-        error: &ErrorValue,
+        (error, rest): (ErrorValue, u64),
         taken: &[TaskId],
         out: &mut Vec<Order>,
     ) {
         let Some(actor) = self.actors.get_mut(&id) else { return };
-        let older = actor.incarnation.is_some_and(|i| i > incarnation);
-        match actor.phase {
-            Phase::Up(..) | Phase::Down if !older => self.end_life(id, error, taken, out),
-            Phase::Pending if !older => actor.incarnation = Some(incarnation),
-            Phase::Up(..) | Phase::Down | Phase::Pending | Phase::Dead(_) => {}
+        if actor.dead().is_some() || actor.incarnation.is_some_and(|i| i > incarnation) {
+            return;
         }
+        actor.incarnation = Some(incarnation);
+        let why = ErrorValue { kind: ErrorKind::ActorUnavailable, actor: Some(id), ..error };
+        self.end_life(id, Restart { why: Arc::new(why), until: self.now + rest }, taken, out);
     }
 
     pub(crate) fn on_actor_dead(&mut self, id: ActorId, error: ErrorValue, out: &mut Vec<Order>) {
@@ -256,29 +278,28 @@ impl Owner {
         actor.taken.extend(taken.iter().filter(|t| actor.calls.contains(*t)));
     }
 
-    /// ACTOR-1: calls in flight fail or go back to the queue.
-    fn end_life(&mut self, id: ActorId, error: &ErrorValue, taken: &[TaskId], out: &mut Vec<Order>) {
+    /// ACTOR-1: calls in flight fail or go back to the queue; so do those that are ready (ACTOR-5).
+    fn end_life(&mut self, id: ActorId, restart: Restart, taken: &[TaskId], out: &mut Vec<Order>) {
         let Some(actor) = self.actors.get_mut(&id) else { return };
-        if let Phase::Up(_, worker) = std::mem::replace(&mut actor.phase, Phase::Pending) {
+        let (begun_error, other_error) = (restart.error(true, self.now), restart.error(false, self.now));
+        if let Phase::Up(_, worker) = std::mem::replace(&mut actor.phase, Phase::Restarting(restart)) {
             self.actor_of.remove(&worker.worker);
         }
         let mut begun = std::mem::take(&mut actor.taken);
         begun.extend(taken);
-        let unavailable = ErrorValue { kind: ErrorKind::ActorUnavailable, actor: Some(id), ..error.clone() };
-        let unavailable = Arc::new(unavailable);
-        for task in self.calls_in_order(id, |state| state.is_in_flight()) {
+        for task in self.calls_in_order(id, |state| state.is_in_flight() || state == CallState::Queued) {
             let Some(call) = self.calls.get_mut(&task) else { continue };
+            let (had_begun, may_wait) = (begun.contains(&task), call.may_wait());
             if call.state == CallState::Abandoned {
-                self.fail_call(task, unavailable.clone(), out);
+                self.fail_call(task, begun_error.clone(), out);
             } else if call.cancel.is_some() {
                 self.fail_call(task, crate::cancel::cancelled(), out);
-            } else if !begun.contains(&task) {
+            } else if !may_wait || (had_begun && !call.may_retry()) {
+                let error = if had_begun { &begun_error } else { &other_error };
+                self.fail_call(task, error.clone(), out);
+            } else if call.state.is_in_flight() {
+                call.retries += u32::from(had_begun);
                 self.requeue_call(task);
-            } else if call.may_retry() {
-                call.retries += 1;
-                self.requeue_call(task);
-            } else {
-                self.fail_call(task, unavailable.clone(), out);
             }
         }
     }
@@ -289,5 +310,22 @@ impl Owner {
         let mut calls: Vec<_> = known.filter(|(_, _, state)| which(*state)).map(|(place, t, _)| (place, t)).collect();
         calls.sort_unstable();
         calls.into_iter().map(|(_, t)| t).collect()
+    }
+}
+
+impl Restart {
+    /// ACTOR-5: for a call that doesn't wait.
+    pub fn error(&self, begun: bool, now: u64) -> Arc<ErrorValue> {
+        let call = match begun {
+            true => "The call had begun, and may have done a part of its work.",
+            false => "The call has not run.",
+        };
+        let next = match self.until.saturating_sub(now) {
+            0 => "The actor is being started again".to_owned(),
+            rest => format!("The actor is started again in {:.1} s", (rest as f64 / 1e6).max(0.1)),
+        };
+        let way = "calls with max_task_retries=-1 wait for that, and are made again if they had begun.";
+        let message = format!("{}\n{call} {next}; {way}", self.why.message);
+        Arc::new(ErrorValue { message, ..(*self.why).clone() })
     }
 }

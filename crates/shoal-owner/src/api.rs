@@ -137,6 +137,8 @@ pub enum Event {
         incarnation: u32,
         /// Why.
         error: ErrorValue,
+        /// In how many microseconds the next life is begun.
+        rest: u64,
         /// Calls that it had begun (their claim word says TAKEN) and not answered.
         taken: Vec<TaskId>,
     },

@@ -3,7 +3,7 @@
 //! | state | meaning | in the actor's queue | leaves by |
 //! |---|---|---|---|
 //! | `Waiting(n)` | n dependencies have no value yet | ordered actors: yes | the last value; an error; cancel |
-//! | `Queued` | may go when its turn comes and the actor is up | yes | push; cancel |
+//! | `Queued` | may go when its turn comes and the actor is up | yes | push; cancel; end of a life (ACTOR-5) |
 //! | `Resting` | raised, and is tried again after a rest (RETRY-1) | ordered actors: yes | its time; cancel |
 //! | `Pushed` | in the actor's lane | no | reply; end of that life |
 //! | `Withdrawing` | asked back by a cancel | no | `Withdrawn`; reply; end of that life |
@@ -65,6 +65,11 @@ impl Call {
     pub fn may_retry(&self) -> bool {
         may_retry(self.spec.max_retries, self.retries)
     }
+
+    /// For another life of its actor than the one that it was made for (ACTOR-5).
+    pub fn may_wait(&self) -> bool {
+        self.spec.max_retries != 0
+    }
 }
 
 impl Owner {
@@ -92,7 +97,7 @@ impl Owner {
         self.calls.insert(id, Call { spec, state, place, pushes: 0, retries: 0, cancel: None, born: self.now });
         match error {
             Some(error) => self.fail_call(id, error, out),
-            None if left == 0 => self.call_ready(id),
+            None if left == 0 => self.call_ready(id, out),
             None => {}
         }
     }
@@ -102,17 +107,20 @@ impl Owner {
         *left -= 1;
         match (error, *left) {
             (Some(error), _) => self.fail_call(id, error.clone(), out),
-            (None, 0) => self.call_ready(id),
+            (None, 0) => self.call_ready(id, out),
             (None, _) => {}
         }
     }
 
-    fn call_ready(&mut self, id: TaskId) {
+    fn call_ready(&mut self, id: TaskId, out: &mut Vec<Order>) {
         let Some(call) = self.calls.get_mut(&id) else { return };
-        call.state = CallState::Queued;
-        let place = call.place;
-        let actor_id = call.spec.actor;
+        let (place, actor_id) = (call.place, call.spec.actor);
         let Some(actor) = self.actors.get_mut(&actor_id) else { return };
+        if let Some(restart) = actor.restart().filter(|_| !call.may_wait()) {
+            let error = restart.error(false, self.now);
+            return self.fail_call(id, error, out);
+        }
+        call.state = CallState::Queued;
         if actor.unordered {
             actor.put_back(place, id);
         }
@@ -157,6 +165,10 @@ impl Owner {
         }
         if let Some(actor) = self.actors.get_mut(&call.spec.actor) {
             actor.calls.remove(id);
+            // Else the queue would grow with all that is refused while the actor restarts.
+            while actor.queue.back().is_some_and(|(_, last)| !self.calls.contains_key(last)) {
+                actor.queue.pop_back();
+            }
             actor.abandoned -= usize::from(call.state == CallState::Abandoned);
         }
         self.mark_actor(call.spec.actor);

@@ -123,11 +123,17 @@ impl Owner {
             let listed = actor.queue.binary_search_by_key(&call.place, |(p, _)| *p).is_ok();
             assert!(!queued || listed, "CALL-1: {id} is queued nowhere");
             assert!(actor.dead().is_none(), "CALL-1: {id} outlives its actor");
+            let refused = actor.restart().is_some() && waits && !call.may_wait();
+            assert!(!refused, "ACTOR-5: {id} waits for a life that it wasn't made for");
         }
         assert_eq!(self.calls.len(), self.actors.values().map(|a| a.calls.len()).sum::<usize>(), "CALL-1: index");
         assert_eq!(abandoned, self.actors.values().map(|a| a.abandoned).sum::<usize>(), "CALL-1: abandoned");
         for actor in self.actors.values() {
             assert!(actor.queue.iter().is_sorted(), "CALL-1: queue");
+            assert!(
+                actor.queue.back().is_none_or(|(_, id)| self.calls.contains_key(id)),
+                "CALL-1: a queue ends in nothing"
+            );
         }
     }
 }

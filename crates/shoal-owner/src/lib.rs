@@ -182,8 +182,8 @@ impl Owner {
             Event::ActorUp { actor, incarnation, lane, worker, kept } => {
                 self.on_actor_up(actor, incarnation, lane, worker, &kept, orders);
             }
-            Event::ActorRestarting { actor, incarnation, error, taken } => {
-                self.on_actor_restarting(actor, incarnation, &error, &taken, orders);
+            Event::ActorRestarting { actor, incarnation, error, rest, taken } => {
+                self.on_actor_restarting(actor, incarnation, (error, rest), &taken, orders);
             }
             Event::ActorDead { actor, error } => self.on_actor_dead(actor, error, orders),
             _ => unreachable!("handle sends only actors' events here"),

@@ -58,7 +58,7 @@ impl Owner {
             name: call.spec.method.to_string(),
             actor: Some(call.spec.actor),
             phase: actor.map(|a| match a.phase {
-                Phase::Pending => ActorPhase::Pending,
+                Phase::Pending | Phase::Restarting(_) => ActorPhase::Pending,
                 Phase::Up(..) => ActorPhase::Up,
                 Phase::Down => ActorPhase::Down,
                 Phase::Dead(_) => ActorPhase::Dead,

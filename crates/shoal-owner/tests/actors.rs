@@ -2,7 +2,7 @@
 mod world;
 use shoal_owner::{Event, Order};
 use shoal_proto::peer::PeerMsg;
-use shoal_types::{ErrorKind, RefWire, Value};
+use shoal_types::{CallSpec, ErrorKind, RefWire, Value};
 use world::*;
 
 const A: u8 = 7;
@@ -14,7 +14,12 @@ fn up(incarnation: u32, at: u8) -> Event {
 
 fn restarting(incarnation: u32, taken: &[u64]) -> Event {
     let taken = taken.iter().map(|t| task(*t)).collect();
-    Event::ActorRestarting { actor: actor(A), incarnation, error: error(ErrorKind::WorkerCrashed), taken }
+    Event::ActorRestarting { actor: actor(A), incarnation, error: error(ErrorKind::WorkerCrashed), rest: 0, taken }
+}
+
+fn resting(incarnation: u32, rest: u64) -> Event {
+    let error = error(ErrorKind::WorkerCrashed);
+    Event::ActorRestarting { actor: actor(A), incarnation, error, rest, taken: vec![] }
 }
 
 fn dead() -> Event {
@@ -28,6 +33,13 @@ fn kind(w: &World, n: u64) -> Option<ErrorKind> {
     }
 }
 
+fn text(w: &World, n: u64) -> String {
+    match w.owner.value(&object(n)) {
+        Some(Value::Error(e)) => e.message.clone(),
+        _ => String::new(),
+    }
+}
+
 /// A world with the actor up at worker 20.
 fn with_actor() -> World {
     let mut w = World::default();
@@ -38,6 +50,10 @@ fn with_actor() -> World {
 
 fn submit_one(n: u64) -> Event {
     submit_call(&call(n, A, None, &[]))
+}
+
+fn retried(n: u64, max_retries: i32) -> CallSpec {
+    CallSpec { max_retries, ..call(n, A, None, &[]) }
 }
 
 #[test]
@@ -142,18 +158,85 @@ fn a_constructor_with_a_failed_argument_is_told_so() {
 fn a_restart_replays_what_may_be_tried_again_and_fails_the_rest_first() {
     let mut w = with_actor();
     for n in 1..=4 {
-        let mut c = call(n, A, None, &[]);
-        c.max_retries = i32::from(n == 2);
-        w.on(submit_call(&c), &[push(20, n, 0)]);
+        w.on(submit_call(&retried(n, i32::from(n % 2 == 0))), &[push(20, n, 0)]);
     }
     w.on(reply(1, 0, 20, vec![inline(&[])]), &[ready(1)]);
     w.on(restarting(0, &[2, 3]), &[ready(3)]);
     assert_eq!(kind(&w, 3), Some(ErrorKind::ActorUnavailable));
     w.quiet(lost(20, &[2, 3]));
-    w.quiet(submit_one(5));
+    w.quiet(submit_call(&retried(5, -1)));
     // Old order, also for the one that had begun; only its retry is spent.
     w.on(up(1, 21), &[push(21, 2, 1), push(21, 4, 1), push(21, 5, 0)]);
     w.on(restarting(1, &[2]), &[ready(2)]);
+}
+
+#[test]
+fn calls_without_retries_are_for_the_life_that_they_were_made_for() {
+    for unordered in [false, true] {
+        let mut w = World::default();
+        w.feed(Event::ActorKnown { actor: actor(A), unordered });
+        w.quiet(up(0, 20));
+        w.warm(10);
+        w.feed(submit(&spec(1, &[], &[])));
+        // Three in flight, of which one had begun; one waits for a value; two come when the process is gone.
+        for n in 2..=4 {
+            w.feed(submit_call(&retried(n, i32::from(n == 4))));
+        }
+        w.quiet(submit_call(&call(5, A, None, &[mine(1)])));
+        w.quiet(lost(20, &[2]));
+        w.quiet(submit_one(6));
+        w.quiet(submit_call(&retried(7, 1)));
+        w.on(resting(0, 2_340_000), &[ready(2), ready(3), ready(6)]);
+        assert!(text(&w, 2).contains("The call had begun, and may have done a part of its work."), "{}", text(&w, 2));
+        for n in [3, 6] {
+            assert_eq!(kind(&w, n), Some(ErrorKind::ActorUnavailable));
+            let next = "The call has not run. The actor is started again in 2.3 s; calls with max_task_retries=-1 wait";
+            assert!(text(&w, n).contains(next), "{}", text(&w, n));
+        }
+        // Made between two lives.
+        w.now += 1_000_000;
+        w.on(submit_one(8), &[ready(8)]);
+        assert!(text(&w, 8).contains("started again in 1.3 s"), "{}", text(&w, 8));
+        w.now += 2_000_000;
+        w.on(submit_one(9), &[ready(9)]);
+        assert!(text(&w, 9).contains("is being started again"), "{}", text(&w, 9));
+        w.quiet(submit_call(&retried(10, -1)));
+        let rest: &[Order] =
+            if unordered { &[push(21, 4, 1), push(21, 7, 0), push(21, 10, 0)] } else { &[push(21, 4, 1)] };
+        w.on(up(1, 21), rest);
+    }
+}
+
+#[test]
+fn a_call_that_waits_for_a_value_is_judged_when_it_is_there() {
+    for up_again in [false, true] {
+        let mut w = with_actor();
+        w.warm(10);
+        w.feed(submit(&spec(1, &[], &[])));
+        w.quiet(submit_call(&call(2, A, None, &[mine(1)])));
+        w.quiet(restarting(0, &[]));
+        if up_again {
+            w.quiet(up(1, 21));
+        }
+        let then = if up_again { push(21, 2, 0) } else { ready(2) };
+        w.on(reply(1, 0, 10, vec![inline(&[])]), &[ready(1), then]);
+        assert_eq!(kind(&w, 2), (!up_again).then_some(ErrorKind::ActorUnavailable));
+    }
+}
+
+#[test]
+fn who_hears_of_an_actor_between_two_lives_is_told_so() {
+    let mut w = World::default();
+    w.on(submit_one(1), &[Order::WatchActor(actor(A))]);
+    w.quiet(submit_call(&retried(2, 1)));
+    w.on(restarting(3, &[]), &[ready(1)]);
+    assert_eq!(kind(&w, 1), Some(ErrorKind::ActorUnavailable));
+    // Its constructor's process dies, too.
+    w.quiet(restarting(4, &[]));
+    w.quiet(restarting(3, &[]));
+    w.on(submit_one(3), &[ready(3)]);
+    w.quiet(up(4, 24));
+    w.on(up(5, 25), &[push(25, 2, 0)]);
 }
 
 #[test]

@@ -387,6 +387,8 @@ pub enum ToClient {
         incarnation: u32,
         /// Why.
         error: ErrorValue,
+        /// In how many microseconds the next life is begun.
+        rest: u64,
     },
     /// The actor is gone for good.
     ActorDead {

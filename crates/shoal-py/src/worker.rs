@@ -247,6 +247,7 @@ impl Worker {
         ticket.depth = actor.depth;
         let (id, runtime) = (actor.id, Arc::clone(&self.runtime));
         let decoded = arguments(py, &runtime, args);
+        let mut retry = None;
         let result = match (&actor.instance, decoded) {
             (_, Err(NoArguments::Lost(lost))) => {
                 refuse(&runtime, &ticket, lost);
@@ -254,11 +255,13 @@ impl Worker {
             }
             (_, Err(NoArguments::Raised(error))) => Err(error),
             (Some(instance), Ok((args, kwargs))) => {
+                retry = take_retry_types(kwargs.as_ref())?;
                 let target = instance.bind(py).getattr(PyString::new(py, method));
                 target
                     .and_then(|target| run_on_main(&runtime, &ticket, Some(id), || target.call(args, kwargs.as_ref())))
             }
             (None, Ok((args, kwargs))) => {
+                let retry = take_retry_types(kwargs.as_ref())?.map(Bound::unbind);
                 let kwargs = kwargs.unwrap_or_else(|| PyDict::new(py));
                 // From here on a cancel finds the call, or the call finds the cancel where it is queued (CANCEL-1).
                 runtime.runs_beside(ticket.task, true);
@@ -271,6 +274,7 @@ impl Worker {
                         task: ticket.task,
                         depth: ticket.depth,
                         actor: id,
+                        retry,
                         items: AtomicU32::new(0),
                     },
                 )?;
@@ -286,7 +290,7 @@ impl Worker {
                 }
             }
         };
-        self.settle(py, &ticket, result, None);
+        self.settle(py, &ticket, result, retry.as_ref());
         Ok(())
     }
 
@@ -424,6 +428,17 @@ impl Ticket {
     fn current(&self, actor: Option<ActorId>) -> Current {
         Current { task: self.task, name: Arc::clone(&self.name), depth: self.depth, attempt: self.attempt, actor }
     }
+}
+
+/// `RETRY_TYPES` of `actor_handle.py`: what a caller's `.options(retry_exceptions=[...])` of a method lists.
+fn take_retry_types<'py>(kwargs: Option<&Bound<'py, PyDict>>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let Some(kwargs) = kwargs else { return Ok(None) };
+    let name = pyo3::intern!(kwargs.py(), "__shoal_retry_types__");
+    let types = kwargs.get_item(name)?;
+    if types.is_some() {
+        kwargs.del_item(name)?;
+    }
+    Ok(types)
 }
 
 type Arguments<'py> = (Bound<'py, PyTuple>, Option<Bound<'py, PyDict>>);
@@ -615,6 +630,8 @@ pub(crate) struct Call {
     task: TaskId,
     depth: u32,
     actor: ActorId,
+    /// The exceptions that the caller wants it to be tried again for.
+    retry: Option<Py<PyAny>>,
     /// How many items its generator has sent.
     items: AtomicU32,
 }
@@ -664,7 +681,7 @@ impl Call {
             Some(exception) => {
                 let cancelled = runtime.is_cancelled(&held.ticket.task);
                 let error = PyErr::from_value(exception.clone());
-                answer(py, &runtime, &held.ticket, Err(error), None, cancelled);
+                answer(py, &runtime, &held.ticket, Err(error), self.retry(py), cancelled);
             }
         }
         drop(held.value);
@@ -732,11 +749,15 @@ impl Call {
         (self.depth + 1, Some(self.task))
     }
 
+    fn retry<'py>(&'py self, py: Python<'py>) -> Option<&'py Bound<'py, PyAny>> {
+        self.retry.as_ref().map(|types| types.bind(py))
+    }
+
     fn keep(&self, py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) -> PyResult<()> {
         let Some(ticket) = self.ticket.lock().take() else { return Ok(()) };
         let runtime = runtime(py)?;
         let cancelled = runtime.is_cancelled(&ticket.task);
-        let (answer, value) = packed(py, &runtime, &ticket, result, None, cancelled);
+        let (answer, value) = packed(py, &runtime, &ticket, result, self.retry(py), cancelled);
         *self.held.lock() = Some(Held { ticket, answer, value: value.map(Bound::unbind) });
         Ok(())
     }
@@ -745,7 +766,7 @@ impl Call {
         let Some(ticket) = self.ticket.lock().take() else { return Ok(()) };
         let runtime = runtime(py)?;
         let cancelled = runtime.is_cancelled(&ticket.task);
-        answer(py, &runtime, &ticket, result, None, cancelled);
+        answer(py, &runtime, &ticket, result, self.retry(py), cancelled);
         runtime.runs_beside(ticket.task, false);
         Ok(())
     }

@@ -17,6 +17,8 @@ pub(crate) struct Audit {
     lost: BTreeSet<u64>,
     /// What was put into the arena for whose object, by whom.
     sealed: BTreeMap<u64, (Pid, ObjectId, ArenaLoc)>,
+    /// Which life each call without retries was sent to.
+    lives: BTreeMap<TaskId, Pid>,
     /// Last call that began, of each ordered actor's life and caller.
     order: BTreeMap<(ActorId, u32, Pid), TaskId>,
     /// Items that were read, and the last by each process.
@@ -53,6 +55,18 @@ impl Audit {
         *runs += 1;
         assert!(*runs <= *may, "TASK-4: {id} began {runs} times and may {may}");
         assert!(!self.cancelled.contains(&id), "CANCEL-4: {id} began after it was cancelled with its parent");
+    }
+
+    /// ACTOR-5: a call without retries is sent to one life only, unless that had found its arguments lost.
+    pub fn call_sent(&mut self, call: TaskId, worker: Pid) {
+        if self.runs[&call].0 == 1 {
+            let life = *self.lives.entry(call).or_insert(worker);
+            assert_eq!(life, worker, "ACTOR-5: {call} was made for another life");
+        }
+    }
+
+    pub fn call_refused(&mut self, call: &TaskId) {
+        self.lives.remove(call);
     }
 
     /// These are cancelled with their parent; one that is over may run again for a value that is lost.

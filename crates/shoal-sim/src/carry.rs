@@ -86,6 +86,9 @@ impl World {
         let (refs, stored) = (self.resolved(pid, args), self.stored(pid, args));
         let (caller, worker) = ends_of(lane);
         assert_eq!(caller, pid, "LEASE-2: a lane of another process");
+        if actor.is_some() {
+            self.audit.call_sent(task, worker);
+        }
         if self.processes[worker].alive {
             let taken = false;
             let request = Request { task, attempt, num_returns, window, retry_exceptions, refs, stored, actor, taken };

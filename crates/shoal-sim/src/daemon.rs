@@ -24,6 +24,8 @@ struct Actor {
     /// As the daemon keeps them for each life.
     refs: Option<Vec<RefWire>>,
     worker: Option<Pid>,
+    /// The process of the life before this one.
+    before: Option<Pid>,
     up: bool,
     incarnation: u32,
     watchers: BTreeSet<Pid>,
@@ -79,6 +81,7 @@ impl Daemon {
             args,
             refs: None,
             worker: None,
+            before: None,
             up: false,
             incarnation: 0,
             watchers: BTreeSet::from([creator]),
@@ -170,6 +173,10 @@ impl World {
         }
         actor.watchers.insert(pid);
         let (incarnation, up) = (actor.incarnation, actor.up);
+        if let Some(worker) = actor.before.filter(|_| !up) {
+            let news = News::ActorRestarting { actor: id, incarnation: incarnation - 1, worker };
+            self.processes[pid].inbox.push_back(news);
+        }
         if let Some(worker) = actor.worker.filter(|_| up && actor.told.insert((pid, incarnation))) {
             let news = News::ActorUp { actor: id, incarnation, worker, kept: Vec::new() };
             self.processes[pid].inbox.push_back(news);
@@ -308,10 +315,10 @@ impl World {
         actor.restarts -= 1;
         let incarnation = actor.incarnation;
         (actor.worker, actor.up, actor.incarnation) = (None, false, incarnation + 1);
+        actor.before = Some(dead);
         for pid in actor.watchers.clone() {
             if self.processes[pid].alive {
-                let error = ErrorValue::new(ErrorKind::WorkerCrashed, "killed");
-                let news = News::ActorRestarting { actor: id, incarnation, worker: dead, error };
+                let news = News::ActorRestarting { actor: id, incarnation, worker: dead };
                 self.processes[pid].inbox.push_back(news);
             }
         }

@@ -81,6 +81,7 @@ impl World {
     /// An argument is not where it should lie: the call does not begin.
     fn refuse(&mut self, (caller, worker): (Pid, Pid), request: Request, lost: Vec<(RefWire, ArenaLoc)>) {
         let Request { task, attempt, refs, .. } = request;
+        self.audit.call_refused(&task);
         self.feed(worker, Event::CallTaken { task, refs });
         self.feed(worker, Event::CallDone { task, caller: address(caller), refs: Vec::new() });
         let kept = std::mem::take(&mut self.processes[worker].kept);

@@ -368,9 +368,10 @@ impl World {
                 let lane = lane_id(pid, worker);
                 Event::ActorUp { actor, incarnation, lane, worker: address(worker), kept }
             }
-            News::ActorRestarting { actor, incarnation, worker, error } => {
+            News::ActorRestarting { actor, incarnation, worker } => {
                 let taken = self.last_words(pid, worker);
-                Event::ActorRestarting { actor, incarnation, error, taken }
+                let error = ErrorValue::new(ErrorKind::WorkerCrashed, "killed");
+                Event::ActorRestarting { actor, incarnation, error, rest: 0, taken }
             }
             News::ActorDead { actor, worker, error } => {
                 worker.map(|w| self.last_words(pid, w));

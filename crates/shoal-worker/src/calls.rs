@@ -145,9 +145,9 @@ impl Runtime {
                 state.actors.insert(actor, ActorLane { incarnation, lane });
                 Event::ActorUp { actor, incarnation, lane, worker, kept }
             }
-            ToClient::ActorRestarting { actor, incarnation, error } => {
+            ToClient::ActorRestarting { actor, incarnation, error, rest } => {
                 let taken = self.taken_of_actor(&mut state, actor, incarnation);
-                Event::ActorRestarting { actor, incarnation, error, taken }
+                Event::ActorRestarting { actor, incarnation, error, rest, taken }
             }
             ToClient::ActorDead { actor, error } => {
                 if let Some(ActorLane { lane, .. }) = state.actors.remove(&actor) {

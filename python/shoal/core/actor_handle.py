@@ -10,11 +10,14 @@ if TYPE_CHECKING:
     from shoal.core._ffi import ActorRef
     from shoal.ids import ActorID
 
+RETRY_TYPES = "__shoal_retry_types__"
+"""The argument in which `.options(retry_exceptions=[...])` travels; the worker takes it out (`worker.rs`)."""
+
 
 class ActorMethod:
     """A method of an actor: `handle.name.remote(...)` sends a call."""
 
-    __slots__ = ("_call", "_high", "_low", "_meta", "_name", "_ref", "_shape", "_with")
+    __slots__ = ("_call", "_high", "_listed", "_low", "_meta", "_name", "_ref", "_shape", "_with")
 
     def __init__(self, ref: "ActorRef", actor: ActorMeta, name: str, meta: MethodMeta) -> None:
         self._ref, self._name, self._meta = ref, name, meta
@@ -22,7 +25,8 @@ class ActorMethod:
         self._shape = Shape(meta.shape, f"{actor.class_name}.{name}")
         self._low, self._high = self._shape.low, self._shape.high
         retries = actor.max_task_retries if meta.max_task_retries is None else meta.max_task_retries
-        self._with = (meta.num_returns, retries, meta.retry_exceptions)
+        self._with = (meta.num_returns, retries, bool(meta.retry_exceptions))
+        self._listed = isinstance(meta.retry_exceptions, tuple)
 
     def remote(self, *args: Any, **kwargs: Any) -> Any:
         """Sends a call and returns at once.
@@ -40,6 +44,8 @@ class ActorMethod:
         """
         if kwargs or not self._low <= len(args) <= self._high:
             self._shape.check(args, kwargs)
+        if self._listed:
+            kwargs[RETRY_TYPES] = self._meta.retry_exceptions
         returns, retries, retry = self._with
         if returns < 0:
             limit = self._meta.backpressure
@@ -56,8 +62,9 @@ class ActorMethod:
         actor = decode(self._ref.meta)
         checked = check_options(Scope.METHOD, options, what=f"{self._shape.name}.options()", in_options=True)
         retry = checked.get("retry_exceptions", self._meta.retry_exceptions)
-        if isinstance(retry, tuple):
-            raise ValueError("retry_exceptions as a list is not supported yet in .options() of a method: use @method")
+        if checked.get("retry_exceptions") is True:
+            # Listed, so that it stands over a list of `@method`.
+            retry = (Exception,)
         group = checked.get("concurrency_group", self._meta.group)
         if group and group not in actor.groups:
             raise ValueError(f"{actor.class_name} has no concurrency group {group!r}; it has {sorted(actor.groups)}")

@@ -24,7 +24,8 @@ class MethodMeta(NamedTuple):
     num_returns: int
     group: str
     max_task_retries: int | None
-    retry_exceptions: bool
+    retry_exceptions: bool | tuple[type[BaseException], ...]
+    """A tuple only by `.options()`; what `@method` lists is looked up in the actor's process."""
     shape: Plain
     backpressure: int = 0
 

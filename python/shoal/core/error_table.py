@@ -89,8 +89,10 @@ ACTORS = (
     ),
     Row(
         "ActorUnavailableError",
-        "The actor is being restarted, and the call may or may not have run.",
-        "Call again if that does no harm, or let shoal do it: `max_task_retries=`.",
+        "The actor's process died and another is being started; the call had begun, was sent, or was made meanwhile. "
+        "The text says whether it had begun, and when the next life begins.",
+        "Call again later, if that does no harm; or let shoal do it: with `max_task_retries=-1` (or how often), for "
+        "the class, in `@method` or in `.options()` of the method, calls wait for the next life.",
         ("ActorUnavailable",),
     ),
     Row(

@@ -82,7 +82,7 @@ _METHOD = [
     _yes("num_returns", checks.return_count, _RETURNS, _RETURNS_DEFAULT),
     _yes("concurrency_group", checks.text, "string", "the default group"),
     _yes("max_task_retries", _RETRIES, "int ≥ -1", "the actor's"),
-    _yes("retry_exceptions", checks.exception_types, "bool or list of types", "False", "a list only in `@method`"),
+    _yes("retry_exceptions", checks.exception_types, "bool or list of types", "False"),
     _yes("name", checks.text, "string", "the method's"),
     _yes("read_only", checks.truth, "bool", "False", "shoal's own: `persistent=` doesn't save", only_decorator=True),
     _taken("enable_task_events", checks.truth, "bool", "True"),

@@ -33,3 +33,7 @@ raises(OSError, lambda: ray.get(a.plain.remote()))
 assert ray.get(a.count.remote()) == 2
 raises(OSError, lambda: ray.get(a.plain.options(retry_exceptions=True, max_task_retries=2).remote()))
 assert ray.get(a.count.remote()) == 5
+raises(OSError, lambda: ray.get(a.plain.options(retry_exceptions=[OSError], max_task_retries=2).remote()))
+assert ray.get(a.count.remote()) == 8
+raises(OSError, lambda: ray.get(a.plain.options(retry_exceptions=[ValueError], max_task_retries=2).remote()))
+assert ray.get(a.count.remote()) == 9
