@@ -14,7 +14,7 @@ command -v "${cc%% *}" >/dev/null ||
 
 command -v cargo >/dev/null || die "no cargo: install Rust 1.88 or later, or put cargo on PATH"
 rust=$(cargo --version | cut -d' ' -f2) || die "cargo is on PATH but does not run"
-[ "$(newest "$rust" 1.88)" = "$rust" ] || die "cargo $rust is too old; shoal needs Rust 1.85 or later (rustup update)"
+[ "$(newest "$rust" 1.88)" = "$rust" ] || die "cargo $rust is too old; shoal needs Rust 1.88 or later (rustup update)"
 
 # A Python shim may be on PATH and yet run nothing: each candidate is asked, and answers with its real path.
 ask='import sys

@@ -1,4 +1,8 @@
-"""Fixtures that every test has: nothing may stay behind, and a program can be run in a process of its own."""
+"""Fixtures that every test has: nothing may stay behind, and a program can be run in a process of its own.
+
+Where tests run in several processes (`pytest -n`), each has its folder for instances, and who is marked `alone` runs
+last, when no other does.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +15,17 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from support import leaks
+from support import leaks, turns
 from support.programs import Run, run_program
 
 LOG_LINES = 30
 LOG_FILES = 12
 _folder = pytest.StashKey[Path]()
+_common = pytest.StashKey[Path]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,6 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # A short path, as sockets need; the processes of this run are known by it.
     folder = Path(tempfile.mkdtemp(prefix="st-"))
     config.stash[_folder] = folder
+    config.stash[_common] = Path(getattr(config, "workerinput", {}).get("common", folder))
     os.environ["SHOAL_TMPDIR"] = str(folder)
     # They start threads at import, which no test is to answer for.
     for name in ("numpy", "pyarrow"):
@@ -36,6 +43,27 @@ def pytest_configure(config: pytest.Config) -> None:
             importlib.import_module(name)
         except ImportError:
             pass
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tells a process of `pytest -n` which folder it has in common with the others."""
+    node.workerinput["common"] = str(node.config.stash[_common])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_alone)
+
+
+def _alone(item: pytest.Item) -> bool:
+    return item.get_closest_marker("alone") is not None
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    # Around the time limit, which is not for waiting.
+    with turns.taken(item.config.stash[_common], _alone(item)):
+        return (yield)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

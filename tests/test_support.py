@@ -1,14 +1,16 @@
 """The fixtures themselves: a leak is seen, and another run's process is not taken for one."""
 
+import fcntl
 import os
 import socket
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
-from support import leaks
+from support import leaks, turns
 from support.programs import ProgramTimeout
 
 SLEEP = "import time; print('up', flush=True); time.sleep(60)"
@@ -95,3 +97,33 @@ def test_a_program_that_fails_shows_what_it_said(shoal_run):
 def test_a_program_that_hangs_shows_where(shoal_run):
     with pytest.raises(ProgramTimeout, match="in stuck"):
         shoal_run("import time\ndef stuck():\n    time.sleep(60)\nstuck()", timeout=0.5)
+
+
+def test_who_is_alone_waits_for_the_others_and_nobody_comes_in_meanwhile(tmp_path):
+    came = []
+
+    def comes(alone):
+        with turns.taken(tmp_path, alone):
+            came.append(alone)
+
+    threads = [threading.Thread(target=comes, args=(alone,)) for alone in (True, False)]
+    with turns.taken(tmp_path, alone=False):
+        comes(False)
+        threads[0].start()
+        while not is_locked(tmp_path / "turn"):
+            time.sleep(0.001)
+        threads[1].start()
+        threads[1].join(0.1)
+        assert came == [False]
+    for thread in threads:
+        thread.join()
+    assert came == [False, True, False]
+
+
+def is_locked(path):
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

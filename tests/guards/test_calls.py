@@ -18,6 +18,7 @@ import pytest
 from support.programs import Run
 
 Runner = Callable[..., Run]
+pytestmark = pytest.mark.alone
 
 CALLS = """
 import json, os, sys

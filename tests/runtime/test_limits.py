@@ -75,8 +75,10 @@ assert len(shoal.get(shoal.put(b"x" * 1_000_000))) == 1_000_000
 try:
     shoal.get(shoal.remote(max_retries=1)(lambda: os.kill(os.getpid(), 9)).remote(), timeout=30)
 except shoal.exceptions.WorkerCrashedError as error:
-    print("crash told", "SIGKILL" in str(error))
+    told = "SIGKILL" in str(error)
 shoal.shutdown()
+# Not before: what is printed meanwhile may come in the middle of a worker's line.
+print("crash told", told)
 """,
     )
     lines = run.stdout.splitlines()

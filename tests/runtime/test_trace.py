@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from support.programs import Run
+import pytest
+
+from support.programs import Run, run_command
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,14 +61,21 @@ print("done")
 """
 
 
+def replay() -> str:
+    """The path of the program that replays, built with the features that `cargo test --workspace` builds it with."""
+    command = ["cargo", "build", "--quiet", "--workspace", "--bin", "shoal-replay", "--message-format", "json"]
+    environment = {name: value for name, value in os.environ.items() if name != "SHOAL_TMPDIR"}
+    told = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True, timeout=240)
+    made = [json.loads(line).get("executable") for line in told.stdout.splitlines()]
+    return next(path for path in made if path)
+
+
+@pytest.mark.timeout(300)
 def test_every_process_of_a_recorded_run_replays(shoal_run: Callable[..., Run], tmp_path: Path) -> None:
     folder = tmp_path / "traces"
     folder.mkdir()
     assert shoal_run(PROGRAM, env={"SHOAL_TRACE": str(folder)}).stdout == "done\n"
-    command = ["cargo", "run", "--quiet", "--package", "shoal-sim", "--bin", "shoal-replay", "--", str(folder)]
-    environment = {name: value for name, value in os.environ.items() if name != "SHOAL_TMPDIR"}
-    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240)
-    assert run.returncode == 0, run.stderr
+    run = run_command([replay(), folder])
     counts = [int(n) for n in re.findall(r": (\d+) events", run.stdout)]
     # The driver, the actor's worker, the one that was killed and another.
     assert len(counts) >= 4
