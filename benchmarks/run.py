@@ -72,6 +72,8 @@ def measure(options: argparse.Namespace, cases: dict[str, ModuleType], results: 
         needed = report.floors_needed(cases)
         results.floors.append(floors.measure_apart(needed, 100 if options.tiny else floors.ROUND_TRIPS))
         for system in options.systems:
+            if system != "shoal" and round_ >= options.peer_rounds:
+                continue
             python = sys.executable if system == "shoal" else str(options.peers)
             for names in sessions(cases, system, round_):
                 for name, answer in Session(system, python, limits, options.tiny).run(names):
@@ -88,6 +90,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="shoal and the floors alone, few rounds, no slow cases")
     parser.add_argument("--tiny", action="store_true", help="a few calls a case: only whether it works")
     parser.add_argument("--rounds", type=int, help=f"default: {ROUNDS}, with --quick {QUICK_ROUNDS}")
+    parser.add_argument("--peer-rounds", type=int, help="how many of them have the peers in them (default: all)")
     parser.add_argument(
         "--only", default=[], nargs="+", metavar="TEXT", help="cases of that name, or whose name contains it"
     )
@@ -103,6 +106,7 @@ def parse() -> argparse.Namespace:
     )
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.tiny else QUICK_ROUNDS if options.quick else ROUNDS)
+    options.peer_rounds = options.rounds if options.peer_rounds is None else options.peer_rounds
     options.systems = options.systems or (["shoal"] if options.quick or options.tiny else list(systems.NAMES))
     return options
 

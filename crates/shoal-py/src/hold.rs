@@ -14,7 +14,7 @@ pub(crate) fn wait(py: Python<'_>, runtime: &Runtime, waiter: &Arc<Waiter>, dead
     let begin = Instant::now();
     let held = LAST.lock().until(begin);
     if let Some(until) = held.filter(|_| !runtime.has_notices()) {
-        let end = runtime.wait(waiter, Some(deadline.map_or(until, |deadline| deadline.min(until))));
+        let end = runtime.wait_with_gil(waiter, deadline.map_or(until, |deadline| deadline.min(until)));
         LAST.lock().kept(begin, Instant::now());
         if end != Waited::Timeout || deadline.is_some_and(|deadline| deadline <= until) {
             return end;

@@ -4,8 +4,8 @@
 //! - *block*: both sleep at once;
 //! - *spin*: both spin until something is there;
 //! - *CPU rule*: what the product does once its gaps are short: the caller spins, at most 50 µs, while the worker has its
-//!   request in hand on another CPU, the worker as long for the next request of a caller on another CPU; else both sleep
-//!   at once.
+//!   request in hand on another CPU, the worker as long for the next request of a caller on another CPU, and says meanwhile
+//!   that it has one; else both sleep at once.
 //!
 //! `cargo run --release -p shoal-ring --example waiting`
 use shoal_ring::{Bell, CallerLane, Lane, PeerBell, Sleep, WorkerLane};
@@ -57,11 +57,12 @@ fn elsewhere(cpu: Option<u32>) -> bool {
     cpu.is_some_and(|cpu| cpu as usize != rustix::thread::sched_getcpu())
 }
 
-/// Spins as long as `go_on` says, then sleeps until the bell is rung.
-fn await_bell(bell: &Bell, go_on: impl Fn() -> bool) {
+/// Spins as long as `go_on` says, then, after `give_up`, sleeps until the bell is rung.
+fn await_bell(bell: &Bell, go_on: impl Fn() -> bool, give_up: impl Fn()) {
     while !bell.pending() && go_on() {
         spin_loop();
     }
+    give_up();
     if bell.prepare_sleep(Sleep::Futex) {
         bell.sleep_futex(None);
     }
@@ -86,13 +87,13 @@ fn serve(lane: &str, caller: &str, wait: Wait, length: Duration, core: Core) {
     let (status, mut request) = (lane.status(), Vec::new());
     loop {
         while lane.requests.take(&mut request).unwrap().is_none() {
-            status.set_worker_busy(false);
             let end = Instant::now() + SPIN;
-            await_bell(&bell, || match wait {
+            let go_on = || match wait {
                 Wait::Block => false,
                 Wait::Spin => true,
                 Wait::Rule => elsewhere(status.caller_cpu()) && Instant::now() < end,
-            });
+            };
+            await_bell(&bell, go_on, || status.set_worker_busy(bell.pending()));
             status.set_worker_cpu(rustix::thread::sched_getcpu() as u32);
             status.set_worker_busy(true);
         }
@@ -130,11 +131,12 @@ fn call(wait: Wait, length: Duration, caller: Core, worker: Core) -> f64 {
             let _ = worker.ring(lane.worker_slot());
             while lane.replies.take(&mut reply).unwrap().is_none() {
                 let end = Instant::now() + SPIN;
-                await_bell(&bell, || match wait {
+                let go_on = || match wait {
                     Wait::Block => false,
                     Wait::Spin => true,
                     Wait::Rule => status.worker_busy() && elsewhere(status.worker_cpu()) && Instant::now() < end,
-                });
+                };
+                await_bell(&bell, go_on, || ());
             }
             count += 1;
         }

@@ -9,7 +9,7 @@ use crate::dead::Place;
 use crate::lanes::{Peer, Waiting, fits};
 use crate::look::{Clock, Ran, RanRing, Running};
 use crate::runtime::Runtime;
-use crate::spin::{Gaps, elsewhere, spin_while};
+use crate::spin::{Gaps, LIMIT, elsewhere, spin_while};
 use parking_lot::{Mutex, MutexGuard};
 use rustc_hash::FxHashMap;
 use shoal_owner::Event;
@@ -130,7 +130,7 @@ impl Executor {
             return;
         }
         caller.set_worker_busy(true);
-        if !spin_while(|| !here()) {
+        if !spin_while(LIMIT, || !here()) {
             caller.set_worker_busy(false);
             self.gaps.in_vain();
         }

@@ -88,7 +88,7 @@ impl<'a> Io<'a> {
         }
         loop {
             // What is not slept for is looked for.
-            let readable = !self.runtime.leadership.io_may_sleep(self.runtime) || self.sleep();
+            let readable = !self.runtime.io_may_sleep() || self.sleep();
             if readable && !self.read_control() {
                 return self.runtime.die();
             }

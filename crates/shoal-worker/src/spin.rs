@@ -1,6 +1,7 @@
 //! Whether a waiter spins before it sleeps: waking an idle CPU costs 60 µs, a line of cache from another one 0.1.
 //!
-//! - SPIN-1 nobody spins for a peer on its own CPU, nor longer than 50 µs.
+//! - SPIN-1 nobody spins for a peer on its own CPU, nor longer than 50 µs, or 5 while it holds the GIL (HOLD-2): a reply
+//!   that takes longer is slept for.
 //! - SPIN-2 a caller spins while its last callee has a request in hand.
 //! - SPIN-3 an executor that has answered spins for the next request only when its last gaps were short. One in vain
 //!   ends that, until twice as many as the last time were short in a row; each 16 that were take half of that back.
@@ -8,7 +9,8 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-const LIMIT: Duration = Duration::from_micros(50);
+pub(crate) const LIMIT: Duration = Duration::from_micros(50);
+pub(crate) const LIMIT_WITH_GIL: Duration = Duration::from_micros(5);
 /// A gap that spinning would have made short enough: waking is part of it.
 const SHORT: Duration = Duration::from_micros(150);
 const LEAST: u32 = 4;
@@ -16,8 +18,8 @@ const MOST: u32 = 64;
 const HALVES: u32 = 16;
 
 /// Spins while `more` says so. True when that ended it, not the limit.
-pub(crate) fn spin_while(more: impl Fn() -> bool) -> bool {
-    let end = Instant::now() + LIMIT;
+pub(crate) fn spin_while(limit: Duration, more: impl Fn() -> bool) -> bool {
+    let end = Instant::now() + limit;
     while more() {
         if Instant::now() > end {
             return false;
@@ -97,8 +99,8 @@ mod tests {
 
     #[test]
     fn spinning_has_an_end() {
-        assert!(!spin_while(|| true));
-        assert!(spin_while(|| false));
+        assert!(!spin_while(LIMIT, || true));
+        assert!(spin_while(LIMIT, || false));
         assert!(!elsewhere(None));
     }
 }

@@ -1,6 +1,6 @@
 //! Waiting, by threads (`shoal-wait` says who of them sleeps on the bell) and by number.
 use crate::runtime::{Notices, Runtime};
-use crate::spin::{elsewhere, spin_while};
+use crate::spin::{LIMIT, LIMIT_WITH_GIL, elsewhere, spin_while};
 use crate::state::{State, Watcher};
 use shoal_owner::Event;
 use shoal_types::{ErrorValue, ObjectId, TaskId, Value};
@@ -54,7 +54,17 @@ impl Runtime {
 
     /// Sleeps until the waiter is done, the deadline or a signal. Without the GIL.
     pub fn wait(&self, waiter: &Arc<Waiter>, deadline: Option<Instant>) -> Waited {
-        self.leadership.wait(self, waiter, deadline)
+        self.leadership.wait(&Led { runtime: self, spin: LIMIT }, waiter, deadline)
+    }
+
+    /// The same with the GIL (`Hold`).
+    pub fn wait_with_gil(&self, waiter: &Arc<Waiter>, deadline: Instant) -> Waited {
+        self.leadership.wait(&Led { runtime: self, spin: LIMIT_WITH_GIL }, waiter, Some(deadline))
+    }
+
+    /// Whether the I/O thread may sleep (LEAD-3).
+    pub(crate) fn io_may_sleep(&self) -> bool {
+        self.leadership.io_may_sleep(&Led { runtime: self, spin: Duration::ZERO })
     }
 
     /// Wakes the thread that sleeps on the bell, whoever it is.
@@ -156,29 +166,37 @@ impl Runtime {
     }
 }
 
-impl Host for Runtime {
+/// The process as one of its threads leads it.
+struct Led<'a> {
+    runtime: &'a Runtime,
+    /// How long it spins at most.
+    spin: Duration,
+}
+
+impl Host for Led<'_> {
     fn read_lanes(&self) {
-        self.poll_lanes();
+        self.runtime.poll_lanes();
     }
 
     fn spin(&self, waiter: &Waiter) {
-        let here = || self.bell.pending() || waiter.done();
-        if self.executor.is_waiter(waiter) {
-            self.executor.spin(here);
-        } else if let Some(status) = self.executor.spin_hint() {
-            spin_while(|| status.worker_busy() && elsewhere(status.worker_cpu()) && !here());
+        let Runtime { bell, executor, .. } = self.runtime;
+        let here = || bell.pending() || waiter.done();
+        if executor.is_waiter(waiter) {
+            executor.spin(here);
+        } else if let Some(status) = executor.spin_hint() {
+            spin_while(self.spin, || status.worker_busy() && elsewhere(status.worker_cpu()) && !here());
         }
     }
 
     fn prepare_sleep(&self, bed: Bed) -> bool {
-        self.bell.prepare_sleep(match bed {
+        self.runtime.bell.prepare_sleep(match bed {
             Bed::Futex => shoal_ring::Sleep::Futex,
             Bed::Io => shoal_ring::Sleep::Io,
         })
     }
 
     fn sleep(&self, limit: Option<Duration>) -> Sleep {
-        match self.bell.sleep_futex(limit) {
+        match self.runtime.bell.sleep_futex(limit) {
             shoal_ring::Wake::Woken => Sleep::Woken,
             shoal_ring::Wake::Timeout => Sleep::Timeout,
             shoal_ring::Wake::Interrupted => Sleep::Interrupted,
@@ -186,18 +204,19 @@ impl Host for Runtime {
     }
 
     fn awake(&self) {
-        self.bell.awake();
+        self.runtime.bell.awake();
     }
 
     /// An executor without work has no deadline and no signal to wait for.
     fn limit(&self, waiter: &Arc<Waiter>, deadline: Option<Instant>) -> Option<Duration> {
         let rest = deadline.map(|d| d.saturating_duration_since(Instant::now()));
-        if self.executor.is_waiter(waiter) { rest } else { Some(rest.unwrap_or(SECOND_LOOK).min(SECOND_LOOK)) }
+        let is_executor = self.runtime.executor.is_waiter(waiter);
+        if is_executor { rest } else { Some(rest.unwrap_or(SECOND_LOOK).min(SECOND_LOOK)) }
     }
 
     fn nobody_leads(&self) {
-        if self.outstanding.load(SeqCst) > 0 {
-            self.activity();
+        if self.runtime.outstanding.load(SeqCst) > 0 {
+            self.runtime.activity();
         }
     }
 }
