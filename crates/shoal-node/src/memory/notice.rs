@@ -84,22 +84,4 @@ fn stalls(path: &Path) -> std::io::Result<File> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use rustix::event::{PollFd, PollFlags, poll};
-
-    /// A window that the kernel doesn't take leaves a file that is ready with an error for ever.
-    #[test]
-    fn the_kernel_takes_the_request_to_tell_of_stalls() {
-        let path = Path::new("/proc/pressure/memory");
-        if !path.exists() {
-            eprintln!("skipped: this kernel does not tell of stalls");
-            return;
-        }
-        let file = stalls(path).unwrap();
-        let mut fds = [PollFd::new(&file, PollFlags::PRI)];
-        let none = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
-        poll(&mut fds, Some(&none)).unwrap();
-        assert!(!fds[0].revents().contains(PollFlags::ERR));
-    }
-}
+mod tests;
