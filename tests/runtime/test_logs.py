@@ -86,6 +86,27 @@ def test_logs_are_found_by_task_actor_process_job_and_name(two_cpus: object) -> 
     assert logs("cluster", f"worker-{pid}.out", "--tail", "-1") == "one\ntwo\n"
 
 
+def test_a_tasks_log_says_whether_others_wrote_there_too(one_cpu: object) -> None:
+    def told(ref: shoal.ObjectRef) -> tuple[str, str]:
+        call = command("task", "--id", ref.hex()[:32])
+        run = subprocess.run(call, capture_output=True, text=True, timeout=60)
+        assert run.returncode == 0, run.stderr
+        return run.stdout, run.stderr
+
+    first = say.remote("one")
+    pid = shoal.get(first)
+    assert told(first) == ("one\n", "")
+    assert shoal.get(say.remote("two")) == pid
+    note = f"note: this is all that process {pid} has written, in which {{}} ran, too; lines don't say whose they are\n"
+    assert told(first) == ("one\ntwo\n", note.format("one other task or call"))
+    shoal.get([say.remote("three"), say.remote("four")])
+    assert told(first)[1] == note.format("3 other tasks or calls")
+    os.kill(pid, signal.SIGKILL)
+    shoal.get(say.remote("five"))
+    gone = f"note: this is all that process {pid} has written; other tasks may have run there, too\n"
+    assert told(first) == ("one\ntwo\nthree\nfour\n", gone)
+
+
 def test_logs_in_python(two_cpus: object) -> None:
     pid = shoal.get(say.remote("naïve"))
     assert state.list_logs(glob_filter="worker-*") == {

@@ -89,7 +89,17 @@ def worker_command(pid: int, err: bool, **given: Any) -> None:
 @_err
 @_options
 def task_command(id: str, attempt_number: int, err: bool, **given: Any) -> None:
-    """Shows what the process that runs or ran a task has written."""
+    """Shows what the process that runs or ran a task has written.
+
+    Whether other tasks have run there, too, is said on standard error: lines are not told apart.
+    """
+    from shoal.util.state._logs import others_in_log
+    from shoal.util.state._snapshot import take
+
+    with looking(given["address"]):
+        others = others_in_log(take("tasks", "ended", "ran", timeout=given["timeout"]), id)
+        if others is not None:
+            click.echo(f"note: {others}", err=True)
     _show(given, err, task_id=id)
 
 

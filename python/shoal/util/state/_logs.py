@@ -288,14 +288,37 @@ def unique(kind: str, id: str, known: Any) -> str:
     raise ValueError(f"{kind} {id!r} {how}; `shoal list {kind}s` tells which there are")
 
 
+def others_in_log(look: Snapshot, task_id: str) -> str | None:
+    """Words for what else is in the log of a task's process; `None` if nothing else has run there.
+
+    What its tasks write, C code and children too, goes through one pipe, and the log does not say whose a line is.
+    """
+    row = _known_task(look, task_id)
+    process = look.by_worker.get(row["worker"])
+    pid = look.pids[row["worker"]]
+    if process is None or process.report is None:
+        return f"this is all that process {pid} has written; other tasks may have run there, too"
+    ran, running = process.report["ran"], process.report["running"]
+    others = {one["id"] for one in (*ran["rows"], *running)} - {row["id"]}
+    count = len(others) + ran["left_out"]
+    if count == 0:
+        return None
+    which = f"{count:,} other tasks or calls" if count > 1 else "one other task or call"
+    return f"this is all that process {pid} has written, in which {which} ran, too; lines don't say whose they are"
+
+
+def _known_task(look: Snapshot, id: str) -> Row:
+    """The task of which `id` is the beginning, if it was sent to a process that is known."""
+    known = {**look.ended, **look.tasks}
+    row = known[unique("task", id[:32], known)]
+    if row["worker"] not in look.pids:
+        raise ValueError(f"task {row['id']} ({row['name']}) has not been sent to a process that is known")
+    return row
+
+
 def _of_task(look: Snapshot, id: str) -> Writer:
     if look.silent():
         names = ", ".join(f"{process.pid} ({process.silent})" for process in look.silent())
         raise RayStateApiException(f"processes that may know the task don't answer: {names}")
-    known = {**look.ended, **look.tasks}
-    full = unique("task", id[:32], known)
-    row = known[full]
-    pid = look.pids.get(row["worker"]) if row["worker"] else None
-    if pid is None:
-        raise ValueError(f"task {full} ({row['name']}) has not been sent to a process that is known")
-    return Writer(pid, row["name"])
+    row = _known_task(look, id)
+    return Writer(look.pids[row["worker"]], row["name"])
