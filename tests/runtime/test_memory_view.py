@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 import shoal
 from shoal.util import state
@@ -42,6 +45,13 @@ def memory(*args: str, code: int = 0) -> str:
     run = subprocess.run([*call, "--address", _ffi.session()["address"]], capture_output=True, text=True, timeout=60)
     assert run.returncode == code, run.stderr
     return run.stdout + run.stderr
+
+
+def until(predicate: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not predicate():
+        assert time.monotonic() < end
+        time.sleep(0.001)
 
 
 def line_of(text: str, ref: Any, pid: int) -> list[str]:
@@ -81,6 +91,61 @@ def test_a_value_that_is_still_read_when_its_reference_is_gone_is_shown(two_cpus
     text = memory()
     line = next(line for line in text.splitlines() if id in line).split()
     assert line[0] == str(os.getpid()) and line[5:7] == ["arena", "PINNED_IN_MEMORY"] and value.size == LARGE
+
+
+def test_what_lies_on_a_disk_and_who_maps_it_is_shown(tmp_path: Path) -> None:
+    import numpy as np
+
+    with shoal.init(num_cpus=2, object_store_memory=64 * LARGE, object_spilling_directory=tmp_path):
+        keeper = Keeper.remote()
+        mapped, refs = shoal.put(np.zeros(30 * LARGE // 8)), [shoal.put(np.zeros(LARGE)) for _ in range(20)]
+        pid = shoal.get(keeper.keep.remote([mapped]))
+        text = memory()
+        # More than a quarter of shared memory never comes back there.
+        assert line_of(text, mapped, os.getpid())[5:7] == ["spilled", "LOCAL_REFERENCE"]
+        assert [line_of(text, ref, os.getpid())[5] for ref in (refs[0], refs[-1])] == ["spilled", "arena"]
+        assert "\non disk: " in text and ", 0 of them mapped; files take " in text
+        assert shoal.get(keeper.read.remote()) == 1
+        text = memory()
+        assert line_of(text, mapped, pid)[5:7] == ["spilled", "LOCAL_REFERENCE+MAPPED_FROM_DISK"]
+        assert ", 1 of them mapped; " in text
+        row = next(row for row in state.get_objects(mapped.hex()) if row.pid == pid)
+        assert (row.place, row.mapped, row.pinned) == ("spilled", True, False)
+        assert "on a disk, held by process" in shoal.util.why(mapped)
+        value = shoal.get(mapped)
+        id, size = mapped.hex(), value.size
+        del mapped
+        shoal.get(keeper.keep.remote([]))
+        line = next(line for line in memory().splitlines() if id in line and line.startswith(f"{os.getpid()} ")).split()
+        assert line[6] == "MAPPED_FROM_DISK" and value.size == size
+
+
+@pytest.mark.parametrize("end", [signal.SIGCONT, signal.SIGKILL], ids=["goes on", "dies"])
+@pytest.mark.parametrize("command", ["memory", "stack"])
+def test_a_reader_that_stops_in_the_middle_holds_nobody_up(two_cpus: object, command: str, end: signal.Signals) -> None:
+    from shoal.core import _ffi
+
+    refs = [shoal.put(number) for number in range(10_000)]
+    shoal.get([make.remote(1) for _ in range(100)])
+
+    def tools() -> list[int]:
+        return [row["pid"] for row in json.loads(_ffi.status())["processes"] if row["kind"] == "tool"]
+
+    call = [sys.executable, "-c", "from shoal.cli import main; main(prog_name='shoal')", command]
+    call += ["--address", _ffi.session()["address"]]
+    # Nobody reads its output either, which is more than a pipe holds.
+    with subprocess.Popen(call, stdout=subprocess.PIPE) as reader:
+        until(lambda: tools() == [reader.pid])
+        reader.send_signal(signal.SIGSTOP)
+        begun = time.monotonic()
+        assert shoal.get([make.remote(LARGE) for _ in range(100)], timeout=60)
+        assert time.monotonic() - begun < 20 and tools() == [reader.pid]
+        assert len(memory()) > 100_000 and state.list_nodes()[0].state == "ALIVE"
+        reader.send_signal(end)
+        said = reader.communicate(timeout=60)[0]
+    until(lambda: tools() == [])
+    assert reader.returncode == (0 if end == signal.SIGCONT else -signal.SIGKILL) and len(refs) == 10_000
+    assert end != signal.SIGCONT or len(said) > 1_000
 
 
 def test_large_arguments_and_returns_say_whose_they_are(two_cpus: object, tmp_path: Path) -> None:
@@ -208,3 +273,6 @@ except shoal.exceptions.ObjectStoreFullError as error:
     text = run.stdout
     assert "made at " in text and "program.py:15 in fill" in text
     assert f"program.py:18 in <module>; process {own} refers to it, process {pid} reads it" in text
+    # Each process once, whether the daemon or the process itself told of it.
+    for line in text.splitlines():
+        assert all(line.count(f" process {holder} ") <= 1 for holder in (own, pid)), line

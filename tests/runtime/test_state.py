@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -133,6 +134,52 @@ def test_actor_calls_and_actors(two_cpus: object) -> None:
     assert gone is not None and "shoal.kill" in str(gone.death_cause) and gone.pid is None
     with pytest.raises(shoal.exceptions.ActorDiedError):
         shoal.get(later)
+
+
+@shoal.remote(num_cpus=0)
+class Threads:
+    def wait(self, path: str) -> None:
+        while not os.path.exists(path):
+            time.sleep(0.01)
+
+
+@shoal.remote(num_cpus=0)
+class Coroutines:
+    async def wait(self, path: str) -> None:
+        while not os.path.exists(path):
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("cls", [Threads, Coroutines])
+def test_calls_of_threaded_and_async_actors_run_since_they_have_begun(
+    two_cpus: object, tmp_path: Path, cls: Any
+) -> None:
+    actor = cls.options(max_concurrency=2).remote()
+    before, paths = time.time() * 1e3, [tmp_path / str(n) for n in range(3)]
+    refs = [actor.wait.remote(str(path)) for path in paths]
+    waits = "PENDING_ACTOR_TASK_ORDERING_OR_CONCURRENCY"
+
+    def rows() -> list[state.TaskState]:
+        named = [("func_or_class_name", "=", f"{cls.__name__}.wait")]
+        found = {row.task_id: row for row in state.list_tasks(filters=named, detail=True)}
+        return [found[ref.hex()[:32]] for ref in refs]
+
+    until(lambda: [row.state for row in rows()] == ["RUNNING", "RUNNING", waits])
+    first, second, third = rows()
+    assert all(before - 1 <= (row.start_time_ms or 0) <= time.time() * 1e3 for row in (first, second))
+    assert third.start_time_ms is None
+    assert "waits in" in shoal.util.why(refs[2]) and "one of the calls that run there" in shoal.util.why(refs[2])
+    traced = [event["args"] for event in shoal.timeline() or [] if event["ph"] == "X"]
+    assert {one["task_id"] for one in traced if one["state"] == "RUNNING"} == {ref.hex()[:32] for ref in refs[:2]}
+    opened = time.time() * 1e3
+    paths[0].touch()
+    until(lambda: [row.state for row in rows()] == ["FINISHED", "RUNNING", "RUNNING"])
+    assert (rows()[2].start_time_ms or 0) >= opened - 1
+    for path in paths[1:]:
+        path.touch()
+    shoal.get(refs)
+    began = {event["args"]["task_id"]: event["ts"] for event in shoal.timeline() or [] if event["ph"] == "X"}
+    assert began[refs[2].hex()[:32]] >= (opened - 1) * 1e3, "what waited there is no part of its time"
 
 
 def test_an_actor_that_does_not_fit_is_pending(two_cpus: object) -> None:

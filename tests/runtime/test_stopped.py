@@ -127,7 +127,7 @@ calls = [
 ]
 print([interrupted(call) for call in calls])
 os.kill(daemon, signal.SIGCONT)
-# The name is free again, and room that came too late is used.
+# The name is free again, and room that came too late went back.
 again = Named.options(name="n").remote()
 print(shoal.get(again.pid.remote(), timeout=20) > 0, len(shoal.get(shoal.put(big))) == len(big))
 """

@@ -4,8 +4,8 @@
 //! - `SHOAL_CRASH_POINT=NAME[:COUNT]` arms one: the process dies when it comes there for the COUNTth time.
 //!   `SHOAL_CRASH_PROCESS=driver|worker|daemon` says whose processes, and `SHOAL_CRASH_ONCE=FILE` lets only that one die
 //!   that makes the file. The variables are read once.
-//! - A second thing that tests arm is a slow store, [`store_delay`].
-//! - CRASH-1 both are in the dev profile, where this crate has debug assertions; in the release profile nothing is left
+//! - Other things that tests arm are a slow store, [`store_delay`], and slow disks, [`disk_delay`].
+//! - CRASH-1 all are in the dev profile, where this crate has debug assertions; in the release profile nothing is left
 //!   of them. Not armed, one costs a load and a branch.
 #![deny(missing_docs)]
 
@@ -57,10 +57,17 @@ pub const fn is_dev() -> bool {
 
 /// How many milliseconds a write of the directory is to take: `SHOAL_STORE_DELAY`, 0 in the release profile (CRASH-1).
 pub fn store_delay() -> u64 {
-    #[cfg(debug_assertions)]
-    return std::env::var("SHOAL_STORE_DELAY").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
-    #[cfg(not(debug_assertions))]
-    0
+    delay("SHOAL_STORE_DELAY")
+}
+
+/// How many milliseconds a read of a spilled object is to take: `SHOAL_DISK_DELAY`, 0 in the release profile (CRASH-1).
+pub fn disk_delay() -> u64 {
+    delay("SHOAL_DISK_DELAY")
+}
+
+fn delay(variable: &str) -> u64 {
+    let given = || std::env::var(variable).ok().and_then(|text| text.parse().ok());
+    is_dev().then(given).flatten().unwrap_or(0)
 }
 
 /// What [`crash_point!`] calls.

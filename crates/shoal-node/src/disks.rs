@@ -12,6 +12,7 @@ use shoal_store::{ArenaMemory, SpillFile, Storage, Sum, Trouble};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 const THREADS: usize = 2;
 /// What a thread copies at once.
@@ -31,6 +32,8 @@ struct Shared {
     ready: Condvar,
     done: Mutex<Vec<Event>>,
     bell: EventFd,
+    /// Only in tests (`shoal_crash::disk_delay`).
+    delay: Duration,
 }
 
 /// The disks as the event loop sees them.
@@ -49,6 +52,7 @@ impl Disks {
             ready: Condvar::new(),
             done: Mutex::default(),
             bell: EventFd::new()?,
+            delay: Duration::from_millis(shoal_crash::disk_delay()),
         };
         Ok(Self { shared: Arc::new(shared), threads: 0 })
     }
@@ -195,6 +199,9 @@ impl Shared {
         piece: &mut [u8],
         mut with: impl FnMut(u64, &[u8]),
     ) -> Result<(), Trouble> {
+        if !self.delay.is_zero() {
+            std::thread::sleep(self.delay);
+        }
         let file = self.files.lock().get(&extent.file).cloned().ok_or("its file is gone")?;
         let mut sum = Sum::default();
         for (at, n) in pieces(extent.len) {

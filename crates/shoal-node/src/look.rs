@@ -18,6 +18,8 @@ struct Gather {
     waits: BTreeSet<WorkerId>,
     got: Vec<ClientLook>,
     deadline: u64,
+    /// Most objects on disk that are named.
+    on_disk: usize,
 }
 
 /// All of them.
@@ -39,7 +41,8 @@ impl Node {
     pub(crate) fn begin_look(&mut self, ask: Ask, wish: Option<Wish>, patience: u64) {
         self.looks.last += 1;
         let (look, deadline) = (self.looks.last, self.clock.micros().saturating_add(patience));
-        let mut gather = Gather { ask, waits: BTreeSet::new(), got: Vec::new(), deadline };
+        let on_disk = wish.filter(|wish| wish.objects).map_or(0, |wish| wish.limit as usize);
+        let mut gather = Gather { ask, waits: BTreeSet::new(), got: Vec::new(), deadline, on_disk };
         if let Some(wish) = wish {
             let asked = |c: &Client| wish.only.is_none_or(|pid| pid == c.pid);
             let clients: Vec<_> = self.clients.iter().filter(|(_, c)| asked(c)).map(|(worker, _)| *worker).collect();
@@ -94,7 +97,9 @@ impl Node {
             return;
         }
         let Some(gather) = self.looks.gathers.remove(&look) else { return };
-        let node = self.tables().to_string().into_bytes();
+        let mut node = self.tables();
+        node["on_disk"] = self.objects.on_disk().take(gather.on_disk).map(|id| id.to_string()).collect();
+        let node = node.to_string().into_bytes();
         self.answer(gather.ask, Response::Looks(vec![NodeLook { node, clients: gather.got }]));
     }
 }

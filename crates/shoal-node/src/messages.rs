@@ -3,7 +3,7 @@ use crate::node::Node;
 use shoal_gcs::Event as GcsEvent;
 use shoal_proto::control::ToNode;
 use shoal_sched::Event as SchedEvent;
-use shoal_store::spill::Event as ObjectEvent;
+use shoal_store::spill::{Event as ObjectEvent, Ticket};
 use shoal_types::WorkerId;
 
 impl Node {
@@ -21,7 +21,7 @@ impl Node {
             ToNode::ReturnChunks(chunks) => self.return_chunks(from, chunks),
             ToNode::Free(objects) => self.object_event(ObjectEvent::Freed(objects)),
             ToNode::Unpinned => self.object_event(ObjectEvent::PinGone),
-            ToNode::GiveUpFile(_) | ToNode::Unmapped(_) => self.on_file_message(from, msg),
+            ToNode::GiveUpFile(_) | ToNode::Unmapped(_) | ToNode::GiveUp(_) => self.on_file_message(from, msg),
             ToNode::StartActor { .. }
             | ToNode::WatchActor(_)
             | ToNode::ActorStarted { .. }
@@ -44,6 +44,7 @@ impl Node {
         match msg {
             ToNode::GiveUpFile(loc) => self.object_event(ObjectEvent::GivenUp { slot, loc }),
             ToNode::Unmapped(objects) => self.object_event(ObjectEvent::Unmapped { slot, objects }),
+            ToNode::GiveUp(req) => self.object_event(ObjectEvent::NotWanted(Ticket { client: from, slot, req })),
             _ => {}
         }
     }

@@ -2,11 +2,10 @@
 use crate::node::Node;
 use shoal_crash::crash_point;
 use shoal_gcs::Ask;
-use shoal_proto::control::{Request, Response, ToClient};
+use shoal_proto::control::{FullStore, LargeObject, Request, Response, ToClient};
 use shoal_store::spill::{Event, FileId, Held, Order, Ticket};
 use shoal_store::{ChunkReturn, ClientSlot, Left, StoreError};
 use shoal_types::{ErrorKind, ErrorValue, WorkerId};
-use std::fmt::Write;
 use std::os::fd::OwnedFd;
 
 impl Node {
@@ -90,8 +89,8 @@ impl Node {
                 None => self.object_event(Event::GivenUp { slot: ticket.slot, loc }),
             },
             Order::Full { ticket, error, disk, largest } => {
-                let text = self.full_text(&error, &disk, &largest);
-                self.reply(ticket, Response::Failed(ErrorValue::new(ErrorKind::StoreFull, text)), Vec::new());
+                let full = self.full(&error, &disk, largest);
+                self.reply(ticket, Response::Full(Box::new(full)), Vec::new());
             }
             Order::Done(ticket) => self.reply(ticket, Response::Done, Vec::new()),
             Order::Refused(ticket, why) => {
@@ -110,6 +109,7 @@ impl Node {
             Order::TellOwner { owner, id, loc, why } => {
                 self.send(owner, &ToClient::StoredLost { id, loc, why }, Vec::new());
             }
+            Order::CallIn(client) => self.send(client, &ToClient::ReturnChunks, Vec::new()),
             Order::Left(left) => self.tell_sealed(left),
             work => {
                 if matches!(work, Order::Write { .. }) {
@@ -131,24 +131,16 @@ impl Node {
         made.map_err(|why| self.reply(ticket, Response::Failed(fail(why)), Vec::new())).ok()
     }
 
-    fn full_text(&self, error: &StoreError, disk: &str, largest: &[Held]) -> String {
-        let mut text = error.to_string();
-        if !disk.is_empty() {
-            let _ = write!(text, "; {disk}");
-        }
-        if !largest.is_empty() {
-            text.push_str("; the largest objects:");
-        }
+    fn full(&self, error: &StoreError, disk: &str, largest: Vec<Held>) -> FullStore {
+        let disk = if disk.is_empty() { String::new() } else { format!("; {disk}") };
         let pid = |worker: &WorkerId| self.clients.get(worker).map_or(0, |c| c.pid);
-        for Held { holder, on_disk, readers } in largest {
-            let place = if *on_disk { ", on disk" } else { "" };
-            let _ =
-                write!(text, "\n  {} bytes{place}: object {} of process {}", holder.len, holder.id, pid(&holder.owner));
-            let readers = readers.iter().map(|reader| pid(reader).to_string()).collect::<Vec<_>>();
-            if !readers.is_empty() {
-                let _ = write!(text, ", held by process {}", readers.join(", "));
-            }
-        }
-        text
+        let large = |Held { holder, on_disk, readers }: Held| LargeObject {
+            id: holder.id,
+            owner: pid(&holder.owner),
+            len: holder.len,
+            on_disk,
+            readers: readers.iter().map(pid).collect(),
+        };
+        FullStore { why: format!("{error}{disk}"), largest: largest.into_iter().map(large).collect() }
     }
 }

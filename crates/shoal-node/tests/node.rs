@@ -167,8 +167,8 @@ fn space_is_leased_and_a_full_arena_says_so() {
     it.driver.say(&ToNode::ReturnChunks(vec![(*offset, *generation)]));
     it.driver.ask(Request::LeaseChunk(1 << 40));
     let seen = it.driver.until("answer", |m| matches!(m, ToClient::Response { .. }));
-    let Some(ToClient::Response { body: Response::Failed(error), .. }) = seen.last() else { panic!("{seen:?}") };
-    assert!(error.kind == ErrorKind::StoreFull && error.message.contains("object store full"), "{error:?}");
+    let Some(ToClient::Response { body: Response::Full(full), .. }) = seen.last() else { panic!("{seen:?}") };
+    assert!(full.why.contains("object store full"), "{full:?}");
 }
 
 #[test]

@@ -149,6 +149,7 @@ fn object_row(id: ObjectId, e: &Entry) -> ObjectRow {
         contained: e.contained,
         executing: e.executing,
         pinned: false,
+        mapped: false,
         pending: e.pending,
         holders,
         site: String::new(),

@@ -110,14 +110,17 @@ pub enum ToNode {
     /// By an actor's worker: it has something to save when its job or instance ends, so it is asked to end then
     /// ([`ToClient::EndActor`]) and killed only if it does not.
     SavesAtEnd,
+    /// Nobody waits for the answer to this [`Request::Space`] or [`Request::Locate`] any more. It is answered all the same:
+    /// with what it asked for, if that was on its way, else with [`Response::Done`].
+    GiveUp(u64),
 }
 
 /// Questions.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Request {
-    /// Space of at least so many bytes → [`Response::Chunk`].
+    /// Space of at least so many bytes → [`Response::Chunk`] or [`Response::Full`].
     LeaseChunk(u64),
-    /// Space for an object of so many bytes → [`Response::Chunk`] or [`Response::File`].
+    /// Space for an object of so many bytes → [`Response::Chunk`], [`Response::File`] or [`Response::Full`].
     Space(u64),
     /// A range of a file is written: from now on the object of that name can be had → [`Response::Done`].
     SealFile {
@@ -233,10 +236,36 @@ pub enum Response {
     NamedActors(Vec<(String, String)>),
     /// Every node.
     Nodes(Vec<NodeInfo>),
+    /// There is no space.
+    Full(Box<FullStore>),
     /// Bytes of a key.
     Value(Option<Vec<u8>>),
     /// What each node said.
     Looks(Vec<NodeLook>),
+}
+
+/// Why there is no space.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FullStore {
+    /// Of the arena and of disks, for people.
+    pub why: String,
+    /// The largest objects.
+    pub largest: Vec<LargeObject>,
+}
+
+/// One of the largest objects of a full store.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LargeObject {
+    /// Which.
+    pub id: ObjectId,
+    /// Its owner's process; 0 when that is gone.
+    pub owner: u32,
+    /// Bytes.
+    pub len: u64,
+    /// Whether it lies on disk only.
+    pub on_disk: bool,
+    /// Processes that have it pinned or mapped.
+    pub readers: Vec<u32>,
 }
 
 /// The name belongs to another living actor.
@@ -436,6 +465,8 @@ pub enum ToClient {
     Logs(Vec<LogLine>),
     /// To an idle worker: end, unless you hold something that others need.
     Retire,
+    /// The node is short of memory for objects: return the chunks that are not written to just now.
+    ReturnChunks,
     /// To a worker: its job is over.
     Exit,
     /// Somebody looks inside: answer with [`ToNode::Looked`], from tables alone.

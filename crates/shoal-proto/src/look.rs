@@ -139,7 +139,7 @@ pub struct RanRow {
     pub failed: bool,
 }
 
-/// Something that runs in the process that tells it, on its main thread.
+/// Something that runs in the process that tells it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RunningRow {
     /// The task or call.
@@ -150,6 +150,8 @@ pub struct RunningRow {
     pub began: u64,
     /// Whether it was cancelled.
     pub cancelled: bool,
+    /// It is a call of a threaded or async actor: others may run at the same time.
+    pub beside: bool,
 }
 
 /// Where a value is.
@@ -161,8 +163,6 @@ pub enum Place {
     Inline,
     /// In the node's arena.
     Arena,
-    /// In a file.
-    Spilled,
     /// An error stands for it.
     Error,
     /// It stands for the handles of an actor and never has a value.
@@ -188,6 +188,8 @@ pub struct ObjectRow {
     pub executing: u32,
     /// Whether this process reads it in the arena at this moment.
     pub pinned: bool,
+    /// Whether this process reads it through a mapping of a file.
+    pub mapped: bool,
     /// Whether a task is still to give the value.
     pub pending: bool,
     /// Other processes that hold it, as its owner counts.

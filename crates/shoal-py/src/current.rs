@@ -25,6 +25,7 @@ pub(crate) struct Current {
 
 thread_local! {
     static CURRENT: RefCell<Vec<Current>> = const { RefCell::new(Vec::new()) };
+    static HANDLED: Cell<Option<TaskId>> = const { Cell::new(None) };
     static LOOP: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -95,6 +96,20 @@ pub(crate) fn set_running(run: Option<Run>) {
     if none {
         *WANTED.lock() = None;
     }
+}
+
+/// Fetches a call's arguments or stores its results: its code doesn't run, so no interrupt that is meant for that finds
+/// it. A question to the daemon looks here whether it is cancelled.
+pub(crate) fn handle<T>(task: TaskId, f: impl FnOnce() -> T) -> T {
+    HANDLED.set(Some(task));
+    let done = f();
+    HANDLED.set(None);
+    done
+}
+
+/// Whether what this thread [`handle`]s is cancelled.
+pub(crate) fn is_handled_call_cancelled() -> bool {
+    HANDLED.get().is_some_and(|task| crate::session::try_runtime().is_some_and(|r| r.is_cancelled(&task)))
 }
 
 /// What the main thread runs. Called by the I/O thread.

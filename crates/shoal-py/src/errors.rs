@@ -41,6 +41,11 @@ pub(crate) fn set_raised(error: PyErr) {
     RAISED.with_borrow_mut(|raised| *raised = Some(error));
 }
 
+/// What ended this thread's last question, if nobody has raised it yet.
+pub(crate) fn take_raised() -> PyResult<()> {
+    RAISED.take().map_or(Ok(()), Err)
+}
+
 /// The exception that stands for an error of the runtime or of a task.
 pub(crate) fn exception(py: Python<'_>, error: &ErrorValue) -> PyErr {
     if let Some(raised) = RAISED.take() {

@@ -43,8 +43,12 @@ pub(crate) fn events(py: Python<'_>) -> PyResult<Option<Py<PyList>>> {
         SOURCE.lock().take_if(|source| Arc::ptr_eq(source, &runtime));
         return Ok(None);
     }
+    let cancels = !notices.cancels.is_empty();
     for task in notices.cancels {
         call(py, &hooks(py)?.cancel_call, (PyBytes::new(py, &task.0),))?;
+    }
+    if cancels {
+        runtime.call_askers();
     }
     for number in notices.ready {
         let token = TOKENS.lock().as_mut().and_then(|t| t.remove(&number));

@@ -3,9 +3,8 @@ use crate::codec::{decode, encode};
 use crate::current::Blocking;
 use crate::errors;
 use crate::hold;
-use crate::hooks::{call, hooks};
 use crate::refs::ObjectRef;
-use crate::session::runtime;
+use crate::session::{raise_pending, runtime};
 use crate::sites::{is_stored, note_put};
 use crate::stream::StreamRef;
 use pyo3::exceptions::PyTypeError;
@@ -160,6 +159,7 @@ fn distinct(ids: &[ObjectId]) -> Option<Vec<ObjectId>> {
 
 /// Waits, mostly without the GIL; a signal is looked at with it. False when the time is over.
 pub(crate) fn sleep(py: Python<'_>, runtime: &Runtime, waiter: &Arc<Waiter>, timeout: Option<f64>) -> PyResult<bool> {
+    errors::take_raised()?;
     if waiter.done() {
         return Ok(true);
     }
@@ -170,10 +170,7 @@ pub(crate) fn sleep(py: Python<'_>, runtime: &Runtime, waiter: &Arc<Waiter>, tim
         match hold::wait(py, runtime, waiter, deadline) {
             Waited::Done => return Ok(true),
             Waited::Timeout => return Ok(false),
-            Waited::Interrupted => {
-                py.check_signals()?;
-                call(py, &hooks(py)?.raise_pending, ())?;
-            }
+            Waited::Interrupted => raise_pending(py)?,
         }
     }
 }

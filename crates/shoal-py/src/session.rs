@@ -1,6 +1,8 @@
 //! The process's one runtime, and the sessions that it has been through.
 use crate::errors;
+use crate::hooks::{call, hooks};
 use parking_lot::RwLock;
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use shoal_net::broken;
@@ -53,15 +55,25 @@ fn tell_runtime(line: &str, stack: &str) {
     }
 }
 
-/// Whether a signal's handler has raised, on the thread that asks the daemon something: [`errors::exception`] has it then.
+/// Whether the thread that asks the daemon something is to stop waiting: a signal's handler has raised, or the call that it
+/// is at work for is cancelled. [`errors::exception`] has what to raise then.
 fn interrupted() -> bool {
-    Python::attach(|py| match py.check_signals() {
+    Python::attach(|py| match raise_pending(py) {
         Ok(()) => false,
         Err(raised) => {
             errors::set_raised(raised);
             true
         }
     })
+}
+
+/// Raises what a signal's handler raises, or a cancel has in store for this thread.
+pub(crate) fn raise_pending(py: Python<'_>) -> PyResult<()> {
+    py.check_signals()?;
+    if crate::current::is_handled_call_cancelled() {
+        return Err(PyKeyboardInterrupt::new_err(()));
+    }
+    call(py, &hooks(py)?.raise_pending, ()).map(drop)
 }
 
 fn begin(py: Python<'_>, socket: OwnedFd, role: Role) -> PyResult<Py<PyDict>> {
@@ -74,7 +86,7 @@ fn begin(py: Python<'_>, socket: OwnedFd, role: Role) -> PyResult<Py<PyDict>> {
     let connected = py.detach(|| Runtime::connect(socket, greeting));
     let runtime = connected.map_err(|e| pyo3::exceptions::PyConnectionError::new_err(e.to_string()))?;
     EPOCH.fetch_add(1, SeqCst);
-    runtime.on_long_question(interrupted);
+    runtime.on_interrupt(interrupted);
     crate::events::begin(&runtime);
     *RUNTIME.write() = Some(runtime);
     session(py)

@@ -19,7 +19,7 @@ use shoal_types::{
 use shoal_worker::{Answer, CallFrame, Room, Runtime, ValueBytes, Work};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::Instant;
 
 const MOST_IN_A_ROW: u32 = 64;
@@ -188,7 +188,7 @@ impl Worker {
     fn run_function(&mut self, py: Python<'_>, ticket: Ticket, id: FunctionId, args: &ArgsFrame<'_>) -> PyResult<()> {
         self.show_title(&ticket.name);
         let runtime = Arc::clone(&self.runtime);
-        let arguments = match arguments(py, &runtime, args) {
+        let arguments = match current::handle(ticket.task, || arguments(py, &runtime, args)) {
             Err(NoArguments::Lost(lost)) => {
                 refuse(&runtime, &ticket, lost);
                 return Ok(());
@@ -246,7 +246,7 @@ impl Worker {
         };
         ticket.depth = actor.depth;
         let (id, runtime) = (actor.id, Arc::clone(&self.runtime));
-        let decoded = arguments(py, &runtime, args);
+        let decoded = current::handle(ticket.task, || arguments(py, &runtime, args));
         let mut retry = None;
         let result = match (&actor.instance, decoded) {
             (_, Err(NoArguments::Lost(lost))) => {
@@ -275,6 +275,7 @@ impl Worker {
                         depth: ticket.depth,
                         actor: id,
                         retry,
+                        begun: AtomicBool::new(false),
                         items: AtomicU32::new(0),
                     },
                 )?;
@@ -308,8 +309,7 @@ impl Worker {
             self.system_exit(py, error);
             return;
         }
-        let cancelled = self.runtime.is_cancelled(&ticket.task);
-        answer(py, &self.runtime, ticket, result, retry, cancelled);
+        answer(py, &self.runtime, ticket, result, retry);
     }
 
     /// `sys.exit(code)`: the process ends with that code; whoever waits hears of it from the daemon.
@@ -528,9 +528,8 @@ fn answer(
     ticket: &Ticket,
     result: PyResult<Bound<'_, PyAny>>,
     retry: Option<&Bound<'_, PyAny>>,
-    cancelled: bool,
 ) {
-    let (answer, value) = packed(py, runtime, ticket, result, retry, cancelled);
+    let (answer, value) = packed(py, runtime, ticket, result, retry);
     runtime.finish(answer);
     drop(value);
 }
@@ -542,17 +541,16 @@ fn packed<'py>(
     ticket: &Ticket,
     result: PyResult<Bound<'py, PyAny>>,
     retry: Option<&Bound<'_, PyAny>>,
-    cancelled: bool,
 ) -> (Answer, Option<Bound<'py, PyAny>>) {
     let micros = u32::try_from(ticket.started.elapsed().as_micros()).unwrap_or(u32::MAX);
     // The value is held until the core has credited the caller with the refs inside (OWN-2).
     let (value, outcome) = match result {
-        Ok(value) => (Some(value.clone()), values(py, runtime, ticket, &value)),
+        Ok(value) => (Some(value.clone()), current::handle(ticket.task, || values(py, runtime, ticket, &value))),
         Err(error) => (None, Err(error)),
     };
     let (values, retryable) = match outcome {
         Ok(values) => (values, false),
-        Err(_) if cancelled => {
+        Err(_) if runtime.is_cancelled(&ticket.task) => {
             (vec![Value::Error(Arc::new(ErrorValue::new(ErrorKind::Cancelled, "the task was cancelled")))], false)
         }
         Err(error) => {
@@ -632,6 +630,7 @@ pub(crate) struct Call {
     actor: ActorId,
     /// The exceptions that the caller wants it to be tried again for.
     retry: Option<Py<PyAny>>,
+    begun: AtomicBool,
     /// How many items its generator has sent.
     items: AtomicU32,
 }
@@ -679,9 +678,8 @@ impl Call {
         match exception {
             None => runtime.finish(held.answer),
             Some(exception) => {
-                let cancelled = runtime.is_cancelled(&held.ticket.task);
                 let error = PyErr::from_value(exception.clone());
-                answer(py, &runtime, &held.ticket, Err(error), self.retry(py), cancelled);
+                answer(py, &runtime, &held.ticket, Err(error), self.retry(py));
             }
         }
         drop(held.value);
@@ -728,8 +726,15 @@ impl Call {
         })
     }
 
+    /// What this thread runs is the call's from here on. With the first time it has begun.
     fn enter(&self) {
-        if let Some(ticket) = &*self.ticket.lock() {
+        if let Some(ticket) = &mut *self.ticket.lock() {
+            if !self.begun.swap(true, Relaxed) {
+                ticket.started = Instant::now();
+                if let Some(runtime) = crate::session::try_runtime() {
+                    runtime.begins_beside(ticket.task, &ticket.name, ticket.started);
+                }
+            }
             current::enter(ticket.current(Some(self.actor)));
         }
     }
@@ -756,8 +761,7 @@ impl Call {
     fn keep(&self, py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) -> PyResult<()> {
         let Some(ticket) = self.ticket.lock().take() else { return Ok(()) };
         let runtime = runtime(py)?;
-        let cancelled = runtime.is_cancelled(&ticket.task);
-        let (answer, value) = packed(py, &runtime, &ticket, result, self.retry(py), cancelled);
+        let (answer, value) = packed(py, &runtime, &ticket, result, self.retry(py));
         *self.held.lock() = Some(Held { ticket, answer, value: value.map(Bound::unbind) });
         Ok(())
     }
@@ -765,8 +769,7 @@ impl Call {
     fn answer(&self, py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) -> PyResult<()> {
         let Some(ticket) = self.ticket.lock().take() else { return Ok(()) };
         let runtime = runtime(py)?;
-        let cancelled = runtime.is_cancelled(&ticket.task);
-        answer(py, &runtime, &ticket, result, self.retry(py), cancelled);
+        answer(py, &runtime, &ticket, result, self.retry(py));
         runtime.runs_beside(ticket.task, false);
         Ok(())
     }

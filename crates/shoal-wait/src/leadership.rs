@@ -133,7 +133,7 @@ impl Leadership {
     fn call_next(&self, host: &impl Host) {
         let next = lock(&self.followers).first().cloned();
         match next {
-            Some(next) => next.call_to_lead(),
+            Some(next) => next.call(),
             None => host.nobody_leads(),
         }
     }

@@ -5,7 +5,8 @@
 //! 1. who needs objects makes a [`Waiter`] for their number, and tells whoever makes them ready;
 //! 2. it calls [`Leadership::wait`]: it leads if nobody does, else it follows;
 //! 3. who makes an object ready calls [`Waiter::count_down`], and wakes the leader where that says so;
-//! 4. while no thread waits, the I/O thread may lead: [`Leadership::io_lead`], [`Leadership::io_may_sleep`].
+//! 4. who waits for what the I/O thread reads sleeps on its own word: [`Waiter::sleep`];
+//! 5. while no thread waits, the I/O thread may lead: [`Leadership::io_lead`], [`Leadership::io_may_sleep`].
 //!
 //! ```
 //! # use shoal_wait::{Bed, Host, Leadership, Sleep, Waited, Waiter};

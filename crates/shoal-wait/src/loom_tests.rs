@@ -280,6 +280,29 @@ fn a_waiter_used_again_loses_nothing() {
 }
 
 #[test]
+fn one_that_sleeps_alone_hears_of_its_end_and_of_calls() {
+    model(3, || {
+        let a = waiter();
+        let caller = thread::spawn({
+            let a = Arc::clone(&a);
+            move || a.call()
+        });
+        // It has nothing else to go on by: a lost call is a sleep without end.
+        assert_eq!(a.sleep(Duration::MAX), Waited::Interrupted);
+        caller.join().unwrap();
+        let ender = thread::spawn({
+            let a = Arc::clone(&a);
+            move || {
+                a.call();
+                let _ = a.finish();
+            }
+        });
+        while a.sleep(Duration::MAX) != Waited::Done {}
+        ender.join().unwrap();
+    });
+}
+
+#[test]
 fn the_io_thread_is_taken_over() {
     model(3, || {
         let a = waiter();

@@ -1,5 +1,5 @@
 //! What the user's code does: call, cancel, make and end actors; and what the daemon says of it.
-use crate::control::SIGN;
+use crate::asking::SIGN;
 use crate::dead::Place;
 use crate::lanes::{CallerEnd, Peer};
 use crate::objects::ASYNC_CHUNK;
@@ -122,6 +122,7 @@ impl Runtime {
                 self.executor.become_actor(self, *spec, incarnation, args)
             }
             ToClient::EndActor => self.executor.end(self),
+            ToClient::ReturnChunks => self.return_open_chunks(),
             ToClient::Retire => self.executor.retire(self),
             ToClient::Exit => self.executor.exit(self),
             ToClient::Look { look, wish } => self.look(look, wish),

@@ -7,8 +7,9 @@
 //!   after its call was taken.
 //! - CANCEL-3 who runs the call is interrupted at once, and again each [`AGAIN`] until it is answered.
 use parking_lot::Mutex;
-use rustc_hash::FxHashSet;
+use rustc_hash::FxHashMap;
 use shoal_types::TaskId;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
@@ -25,11 +26,13 @@ struct Wanted {
     children: bool,
 }
 
+type Beside = FxHashMap<TaskId, Option<(Arc<str>, Instant)>>;
+
 #[derive(Default)]
 struct Table {
     wanted: Vec<Wanted>,
-    /// Calls in hand beside the executor's own thread.
-    beside: FxHashSet<TaskId>,
+    /// Calls in hand beside the executor's own thread: what of them runs, since when; the rest waits for a thread.
+    beside: Beside,
 }
 
 #[derive(Default)]
@@ -48,7 +51,7 @@ impl Cancels {
     /// The owner's word. `idle`: the executor's own thread has no call in hand.
     pub(crate) fn cancel(&self, task: TaskId, children: bool, idle: bool) {
         let mut table = self.table.lock();
-        let gone = idle && !table.beside.contains(&task);
+        let gone = idle && !table.beside.contains_key(&task);
         if gone || table.wanted.iter().any(|w| w.task == task) {
             return;
         }
@@ -85,11 +88,11 @@ impl Cancels {
     /// The executor's own thread has no call in hand (CANCEL-2).
     pub(crate) fn own_thread_is_free(&self) {
         if self.any.load(SeqCst) {
-            self.retain(|t, beside| beside.contains(t));
+            self.retain(|t, beside| beside.contains_key(t));
         }
     }
 
-    fn retain(&self, keep: impl Fn(&TaskId, &FxHashSet<TaskId>) -> bool) {
+    fn retain(&self, keep: impl Fn(&TaskId, &Beside) -> bool) {
         let Table { wanted, beside } = &mut *self.table.lock();
         wanted.retain(|w| keep(&w.task, beside));
         self.any.store(!wanted.is_empty(), SeqCst);
@@ -99,10 +102,24 @@ impl Cancels {
     pub(crate) fn set_beside(&self, task: TaskId, runs: bool) {
         let mut table = self.table.lock();
         if runs {
-            table.beside.insert(task);
+            table.beside.insert(task, None);
         } else {
             table.beside.remove(&task);
         }
+    }
+
+    /// Such a call begins.
+    pub(crate) fn begin_beside(&self, task: TaskId, name: Arc<str>, began: Instant) {
+        if let Some(call) = self.table.lock().beside.get_mut(&task) {
+            *call = Some((name, began));
+        }
+    }
+
+    /// Such calls that have begun.
+    pub(crate) fn beside(&self) -> Vec<(TaskId, Arc<str>, Instant)> {
+        let table = self.table.lock();
+        let begun = |(task, call): (&TaskId, &Option<_>)| call.clone().map(|(name, began)| (*task, name, began));
+        table.beside.iter().filter_map(begun).collect()
     }
 
     pub(crate) fn none_beside(&self) -> bool {
@@ -130,7 +147,6 @@ impl Cancels {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     fn task(n: u64) -> TaskId {
         TaskId::new([1; 8], n)

@@ -1,31 +1,16 @@
-//! The connection to the daemon: frames out from any thread, frames in by the I/O thread, questions with answers.
+//! The connection to the daemon: frames out from any thread, frames in by the I/O thread.
 //!
 //! - CTRL-1 as many descriptors as a frame brings are held in reserve, and given up while one is read: a process that has
 //!   opened all that it may still gets its lanes, which need none once they are mapped.
+use crate::asking::SIGN;
 use crate::runtime::Runtime;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use shoal_net::{Filled, Flushed, FrameReader, FrameWriter, NetError};
-use shoal_proto::control::{Request, Response, ToClient, ToNode};
-use shoal_store::ChunkGrant;
-use shoal_types::{ErrorKind, ErrorValue};
+use shoal_proto::control::{Request, ToClient, ToNode};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
-
-/// Marks a question whose answer tells nothing but that there is one.
-pub(crate) const SIGN: u64 = 1 << 62;
-/// An answer that takes longer is looked after by the I/O thread.
-const SOON: Duration = Duration::from_secs(1);
-
-/// What came of a question.
-enum Asked {
-    Answered(Response, Vec<OwnedFd>),
-    /// The session has ended.
-    Ended,
-    /// Its thread was interrupted.
-    GivenUp,
-}
 
 /// A lane comes with its memory and its peer's bell.
 const RESERVE: usize = 2;
@@ -125,91 +110,6 @@ impl Control {
 }
 
 impl Runtime {
-    /// Asks the daemon and waits for its answer. Not under the state lock, not on the I/O thread, not with the GIL. Ends with
-    /// an error when `interrupted` of [`Runtime::on_long_question`] says so, within a second.
-    pub fn ask(&self, body: Request) -> Result<Response, ErrorValue> {
-        self.ask_for_files(body).map(|(response, _)| response)
-    }
-
-    /// As [`Runtime::ask`], for an answer that may bring files.
-    pub(crate) fn ask_for_files(&self, body: Request) -> Result<(Response, Vec<OwnedFd>), ErrorValue> {
-        let req = self.control.next_request();
-        let actor = if let Request::RegisterActor(spec) = &body { Some(spec.id) } else { None };
-        self.tell_node(&ToNode::Request { req, body });
-        match self.await_answer(req) {
-            Asked::Answered(Response::Failed(error), _) => Err(error),
-            Asked::Answered(response, files) => Ok((response, files)),
-            Asked::GivenUp => {
-                // Nobody has its handle; behind the registration this finds it.
-                if let Some(actor) = actor {
-                    let (req, body) =
-                        (self.control.next_request() | SIGN, Request::KillActor { actor, no_restart: true });
-                    self.tell_node(&ToNode::Request { req, body });
-                }
-                Err(ErrorValue::new(ErrorKind::System, "interrupted"))
-            }
-            Asked::Ended => {
-                Err(self.dead().unwrap_or_else(|| ErrorValue::new(ErrorKind::NodeDied, "the session has ended")))
-            }
-        }
-    }
-
-    /// What to call each second on a thread whose question is not answered: whether it is to give up.
-    pub fn on_long_question(&self, interrupted: fn() -> bool) {
-        // Set once, at the session's beginning.
-        let _ = self.interrupted.set(interrupted);
-    }
-
-    /// `ToClient::Response`.
-    pub(crate) fn on_answer(&self, req: u64, body: Response, files: Vec<OwnedFd>) {
-        let mut answers = self.answers.lock();
-        if !answers.given_up.remove(&req) {
-            answers.ready.insert(req, (body, files));
-            self.answered.notify_all();
-            return;
-        }
-        drop(answers);
-        // Space that nobody waits for is for the next who needs some.
-        match body {
-            Response::Chunk { offset, len, entries, generation, cold } => {
-                let _ = self.add_chunk(ChunkGrant { offset, len, entries, generation, cold });
-            }
-            Response::File { loc, .. } => self.tell_node(&ToNode::GiveUpFile(loc)),
-            _ => {}
-        }
-    }
-
-    fn await_answer(&self, req: u64) -> Asked {
-        let mut answers = self.answers.lock();
-        let mut late = false;
-        loop {
-            let answer = answers.ready.remove(&req);
-            if answer.is_some() || answers.closed {
-                if late {
-                    self.asking.fetch_sub(1, SeqCst);
-                }
-                return answer.map_or(Asked::Ended, |(body, files)| Asked::Answered(body, files));
-            }
-            if !self.answered.wait_for(&mut answers, SOON).timed_out() {
-                continue;
-            }
-            if !std::mem::replace(&mut late, true) {
-                self.asking.fetch_add(1, SeqCst);
-                self.kick.kick();
-            }
-            let interrupted = self.interrupted.get().is_some_and(|f| MutexGuard::unlocked(&mut answers, f));
-            if interrupted {
-                self.asking.fetch_sub(1, SeqCst);
-                answers.given_up.insert(req);
-                if let Some((body, files)) = answers.ready.remove(&req) {
-                    drop(answers);
-                    self.on_answer(req, body, files);
-                }
-                return Asked::GivenUp;
-            }
-        }
-    }
-
     /// Asks what a daemon that runs answers at once.
     pub(crate) fn ask_for_a_sign(&self) {
         let req = self.control.next_request() | SIGN;

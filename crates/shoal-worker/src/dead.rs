@@ -81,8 +81,7 @@ impl Runtime {
         for (_, waiter) in &state.rounds {
             let _ = waiter.finish();
         }
-        self.answers.lock().closed = true;
-        self.answered.notify_all();
+        self.end_questions();
         self.wake_leader();
     }
 

@@ -436,6 +436,11 @@ impl Runtime {
         self.executor.cancels.set_beside(task, runs);
     }
 
+    /// The code of such a call begins to run.
+    pub fn begins_beside(&self, task: TaskId, name: &Arc<str>, began: Instant) {
+        self.executor.cancels.begin_beside(task, Arc::clone(name), began);
+    }
+
     /// Answers a call. Replies with refs leave in the order in which the core heard of them (EXEC-3).
     pub fn finish(&self, answer: Answer) {
         // What it lacks goes to nobody.

@@ -13,11 +13,13 @@
 //! - RUN-5 the I/O thread never takes the GIL and never waits for an answer of the daemon.
 #![deny(missing_docs)]
 
+mod asking;
 mod calls;
 mod cancels;
 mod control;
 mod dead;
 mod exec;
+mod full;
 mod hints;
 mod hold;
 mod io;

@@ -116,7 +116,7 @@ impl Runtime {
         let (clock, limit) = (Clock::new(self), wish.limit as usize);
         let mut report = Report { now: clock.now, ..Report::default() };
         if wish.tasks {
-            report.running = self.running(&clock);
+            report.running = self.running(limit, &clock);
         }
         if wish.ran {
             report.ran = self.executor.ran(limit, &clock);
@@ -141,15 +141,20 @@ impl Runtime {
         report
     }
 
-    fn running(&self, clock: &Clock) -> Vec<RunningRow> {
-        let found = self.executor.running.lock().as_ref().and_then(|f| f());
-        let row = |(id, name, began): (TaskId, Arc<str>, Instant)| RunningRow {
-            id,
-            name: name.to_string(),
-            began: clock.of(began),
-            cancelled: self.is_cancelled(&id),
+    /// What runs on the main thread, and beside it; at most `limit` of those.
+    fn running(&self, limit: usize, clock: &Clock) -> Vec<RunningRow> {
+        let row = |beside: bool| {
+            move |(id, name, began): (TaskId, Arc<str>, Instant)| RunningRow {
+                id,
+                name: name.to_string(),
+                began: clock.of(began),
+                cancelled: self.is_cancelled(&id),
+                beside,
+            }
         };
-        found.map(row).into_iter().collect()
+        let own = self.executor.running.lock().as_ref().and_then(|f| f());
+        let others = self.executor.cancels.beside().into_iter().take(limit);
+        own.into_iter().map(row(false)).chain(others.map(row(true))).collect()
     }
 }
 

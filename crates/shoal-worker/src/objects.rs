@@ -3,7 +3,7 @@ use crate::runtime::Runtime;
 use shoal_crash::crash_point;
 use shoal_owner::Event;
 use shoal_proto::control::{Request, Response, ToNode};
-use shoal_store::{Begin, ChunkGrant, FileSpace, FileView, Pinned, StoreError, Writer};
+use shoal_store::{Begin, ChunkGrant, ChunkReturn, FileSpace, FileView, Pinned, StoreError, Writer};
 use shoal_types::{ArenaLoc, ErrorKind, ErrorValue, ObjectId, RefWire, TaskId, Value, WorkerId};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ impl Runtime {
         let loc = match self.space(id, owner, len as u64)? {
             Space::Arena(mut writer) => {
                 fill(writer.bytes_mut());
-                writer.seal()
+                self.seal(writer)
             }
             Space::File(mut file) => {
                 fill(file.space.bytes_mut());
@@ -86,11 +86,12 @@ impl Runtime {
             // What was dropped is freed first: its pages are warm, and may be the very ones that are leased next.
             self.drain_drops(&mut self.lock());
             self.return_chunks();
-            match self.ask_for_files(Request::Space(at_least)).map_err(|e| Full(self.with_holders(e)))? {
+            match self.ask_for_files(Request::Space(at_least)).map_err(Full)? {
                 (Response::Chunk { offset, len, entries, generation, cold }, _) => {
                     self.add_chunk(ChunkGrant { offset, len, entries, generation, cold }).map_err(Full)?;
                 }
                 (Response::File { loc, offset }, files) => return self.file_space(loc, offset, &files),
+                (Response::Full(full), _) => return Err(Full(self.full_error(&full))),
                 _ => return Err(Full(ErrorValue::new(ErrorKind::System, "the daemon answered out of turn"))),
             }
         }
@@ -113,7 +114,24 @@ impl Runtime {
     }
 
     fn return_chunks(&self) {
-        let chunks = self.store.chunks_to_return();
+        self.tell_returned(&self.store.chunks_to_return());
+    }
+
+    fn seal(&self, writer: Writer) -> ArenaLoc {
+        let loc = writer.seal();
+        if self.called_in.load(SeqCst) && self.called_in.swap(false, SeqCst) {
+            self.return_chunks();
+        }
+        loc
+    }
+
+    /// `ToClient::ReturnChunks`. One that is written to just now goes when its writers have sealed.
+    pub(crate) fn return_open_chunks(&self) {
+        self.called_in.store(true, SeqCst);
+        self.tell_returned(&self.store.release_idle());
+    }
+
+    fn tell_returned(&self, chunks: &[ChunkReturn]) {
         if !chunks.is_empty() {
             self.tell_node(&ToNode::ReturnChunks(chunks.iter().map(|c| (c.offset, c.generation)).collect()));
         }
@@ -127,7 +145,7 @@ impl Runtime {
             Ok(Begin::Write(mut writer)) => {
                 writer.bytes_mut().copy_from_slice(frame);
                 let mut far = Vec::new();
-                shoal_proto::lane::put_far(&mut far, id, &writer.seal());
+                shoal_proto::lane::put_far(&mut far, id, &self.seal(writer));
                 Ok(far)
             }
             Ok(Begin::NeedChunk { at_least }) => Err(at_least),
@@ -216,7 +234,7 @@ impl Runtime {
 
     /// A value is not in the arena where it was a moment ago: its owner's death frees it before the news of that is here,
     /// or it is lost and is made again, if that can be. Waits for the daemon's word; without the GIL. Afterwards it has
-    /// another value, or will have.
+    /// another value, or will have; a thread that was interrupted meanwhile is to look at that first.
     pub fn value_lost(&self, id: ObjectId, loc: ArenaLoc, error: ErrorValue) {
         // What the daemon said before its answer is known when that is here.
         let _ = self.ask(Request::Sync);
@@ -226,10 +244,13 @@ impl Runtime {
         self.activity();
     }
 
-    /// The same for an argument of a call that is to run here: what its owner died of, if that is why.
+    /// The same for an argument of a call that is to run here: what its owner died of, if that is why, or what ended the
+    /// question.
     pub fn argument_lost(&self, object: RefWire) -> Option<ErrorValue> {
-        let _ = self.ask(Request::Sync);
-        self.lock().owner.owner_death(&object.owner.worker)
+        match self.ask(Request::Sync) {
+            Err(interrupted) if self.dead().is_none() => Some(interrupted),
+            _ => self.lock().owner.owner_death(&object.owner.worker),
+        }
     }
 
     /// For tests: loses a value that lies in the arena.

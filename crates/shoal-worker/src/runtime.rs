@@ -1,4 +1,5 @@
 //! The runtime of one process: what it holds, how it begins and ends.
+use crate::asking::Questions;
 use crate::control::Control;
 use crate::exec::Executor;
 use crate::hints::Hints;
@@ -7,9 +8,8 @@ use crate::output::{Printing, Waiting};
 use crate::stacks::Stacks;
 use crate::state::{Session, State};
 use parking_lot::{Condvar, Mutex};
-use rustc_hash::{FxHashMap, FxHashSet};
 use shoal_net::{EventFd, NetError, WakeSocket};
-use shoal_proto::control::{Hello, LogLine, Response, Role, ToClient, ToNode};
+use shoal_proto::control::{Hello, LogLine, Role, ToClient, ToNode};
 use shoal_ring::Bell;
 use shoal_store::{ArenaClient, ClientSlot};
 use shoal_types::{ErrorValue, ObjectId, TaskId};
@@ -43,16 +43,6 @@ pub enum Fatal {
     /// The daemon said something else than was its turn.
     #[error("the node daemon answered out of turn")]
     Protocol,
-}
-
-/// Answers of the daemon by request number.
-#[derive(Default)]
-pub(crate) struct Answers {
-    /// With the files that came along.
-    pub(crate) ready: FxHashMap<u64, (Response, Vec<OwnedFd>)>,
-    /// Nobody waits for these any more.
-    pub(crate) given_up: FxHashSet<u64>,
-    pub(crate) closed: bool,
 }
 
 /// What goes to the one thread of Python's that we own.
@@ -92,8 +82,7 @@ pub struct Runtime {
     /// Requests without a reply, and replies that found no room: while there are any, somebody reads the lanes.
     pub(crate) outstanding: AtomicU64,
     pub(crate) drops: Mutex<Vec<ObjectId>>,
-    pub(crate) answers: Mutex<Answers>,
-    pub(crate) answered: Condvar,
+    pub(crate) questions: Mutex<Questions>,
     /// Questions that have waited for more than a second.
     pub(crate) asking: AtomicU32,
     /// Whether the thread that asks is to give up.
@@ -107,6 +96,8 @@ pub struct Runtime {
     // frames that wait for space in the arena
     pub(crate) asked_for_chunk: AtomicBool,
     pub(crate) arena_full: AtomicBool,
+    /// The daemon has called for chunks: some may go when their writers are done.
+    pub(crate) called_in: AtomicBool,
     /// An invariant of ours is broken.
     pub(crate) broken: OnceLock<ErrorValue>,
     pub(crate) io_thread: Mutex<Option<JoinHandle<()>>>,
@@ -183,8 +174,7 @@ impl Runtime {
             active: AtomicBool::new(false),
             outstanding: AtomicU64::new(0),
             drops: Mutex::default(),
-            answers: Mutex::default(),
-            answered: Condvar::new(),
+            questions: Mutex::default(),
             asking: AtomicU32::new(0),
             interrupted: OnceLock::new(),
             notices: Mutex::default(),
@@ -195,6 +185,7 @@ impl Runtime {
             closing: AtomicBool::new(false),
             asked_for_chunk: AtomicBool::new(false),
             arena_full: AtomicBool::new(false),
+            called_in: AtomicBool::new(false),
             broken: OnceLock::new(),
             io_thread: Mutex::new(None),
             prefix,

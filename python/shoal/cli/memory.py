@@ -108,6 +108,7 @@ def _reference(row: Any) -> str:
         (row.pending_uses, "USED_BY_PENDING_TASK"),
         (row.captured_in, "CAPTURED_IN_OBJECT"),
         (row.pinned, "PINNED_IN_MEMORY"),
+        (row.mapped, "MAPPED_FROM_DISK"),
     )
     names = [name for count, name in ways if count]
     return "+".join(names) if names and row.reference_type != "ACTOR_HANDLE" else str(row.reference_type)
@@ -117,6 +118,12 @@ def _size(count: int, units: str) -> str:
     return f"{count:,} B" if units == "B" else f"{count / _UNITS[units]:,.2f} {units}"
 
 
-def _show_store(store: dict[str, int], units: str) -> None:
+def _show_store(store: dict[str, Any], units: str) -> None:
     used, capacity, warm = (_size(store[name], units) for name in ("used", "capacity", "warm"))
     click.echo(f"object store: {store['objects']} objects, {used} of {capacity} used, {warm} kept warm")
+    disk = store["spilled"]
+    if disk["objects"] or disk["files"]:
+        written, taken = (_size(disk[name], units) for name in ("bytes", "file_bytes"))
+        click.echo(
+            f"on disk: {disk['objects']} objects, {written}, {disk['mapped']} of them mapped; files take {taken}"
+        )

@@ -188,7 +188,7 @@ class _Explainer:
             page.say(depth, f"{name} has no value yet; its owner is {self.process_text(owner)}")
         else:
             where = {"Inline": "in the memory of process", "Arena": "in the object store, held by process"}
-            place = where.get(row["place"], "in a file, for process")
+            place = "on a disk, held by process" if id in self.found.on_disk else where[row["place"]]
             page.say(depth, f"{name} has its value ({row['size']:,} bytes, {place} {row['owner'].pid})")
         if task is not None:
             self.task(page, depth + 1, id[:32])
@@ -279,6 +279,9 @@ class _Explainer:
         running = self.found.running.get(row["id"])
         name, where = self.task_name(row), self.process_text(row["worker"])
         since = f" since {_seconds((self.now - running['began']) / 1e6)}" if running else self.since(row)
+        if self.found.is_queued(row):
+            page.say(depth, f"{name} waits in {where} until one of the calls that run there is over{self.stopped(row)}")
+            return self._objects_of(page, depth, self.waits_of(row["worker"]))
         waits = self.waits_of(row["worker"])
         page.say(depth, f"{name} runs in {where}{since}{self.stopped(row)}" + (", and waits itself" if waits else ""))
         self._objects_of(page, depth, waits)

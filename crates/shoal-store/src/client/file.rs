@@ -114,6 +114,11 @@ impl ArenaClient {
         Some(FileView { held })
     }
 
+    /// Objects of which this process has a mapping, and their bytes.
+    pub fn mapped(&self) -> Vec<(ObjectId, u64)> {
+        self.shared.views.lock().held.keys().map(|(id, loc)| (*id, loc.len)).collect()
+    }
+
     /// Objects whose mappings are gone, each named once: for `Event::Unmapped`.
     pub fn take_unmapped(&self) -> Vec<Name> {
         if self.shared.fork.in_child() { Vec::new() } else { std::mem::take(&mut self.shared.views.lock().gone) }

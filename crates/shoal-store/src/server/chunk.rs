@@ -25,6 +25,8 @@ pub(super) struct Chunk {
     pub held: Ranges,
     /// How many of its bytes had no pages when it was leased.
     pub cold: u64,
+    /// Its lessee was asked for it.
+    pub called_in: bool,
 }
 
 impl Chunk {

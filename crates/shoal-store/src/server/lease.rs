@@ -6,6 +6,8 @@ use crate::layout::{ALIGN, GENERATION_STEP, PAGE, align_up, data_offset, entries
 use crate::mapping::reserve;
 use crate::ranges::Ranges;
 use crate::space::Taken;
+use shoal_types::WorkerId;
+use std::collections::BTreeSet;
 
 /// What the machine keeps for itself: a look and the reservation that follows aren't one step.
 const MARGIN: u64 = 64 << 20;
@@ -62,8 +64,20 @@ impl ArenaServer {
         let held = Ranges::of(offset, len);
         self.leases += 1;
         let (lease, born) = (grant.generation, self.leases);
-        self.chunks.insert(offset, Chunk { len, entries, lease, born, lessee: slot, sealed: None, held, cold });
+        let chunk =
+            Chunk { len, entries, lease, born, lessee: slot, sealed: None, held, cold, called_in: false };
+        self.chunks.insert(offset, chunk);
         Ok(grant)
+    }
+
+    /// Whom to ask for the chunks that they have open: those that were not asked for yet.
+    pub(crate) fn call_in(&mut self) -> BTreeSet<WorkerId> {
+        let mut lessees = BTreeSet::new();
+        for chunk in self.chunks.values_mut().filter(|c| c.sealed.is_none() && !c.exact() && !c.called_in) {
+            chunk.called_in = true;
+            lessees.extend(self.clients.get(&chunk.lessee).map(|client| client.worker));
+        }
+        lessees
     }
 
     fn plan(&mut self, slot: ClientSlot, at_least: u64) -> Result<Plan, StoreError> {

@@ -125,7 +125,8 @@ impl ArenaServer {
         table.describe(0, id, owner, chunk + data, len);
         table.set(0, lease, OPEN);
         let (held, born) = (Ranges::of(chunk, taken.len), self.leases);
-        let whole = Chunk { len: taken.len, entries: 1, lease, born, lessee: DAEMON, sealed: None, held, cold };
+        let (lessee, called_in) = (DAEMON, false);
+        let whole = Chunk { len: taken.len, entries: 1, lease, born, lessee, sealed: None, held, cold, called_in };
         self.chunks.insert(chunk, whole);
         debug_assert!((chunk + data).is_multiple_of(ALIGN));
         Some(Restoring { chunk, offset: chunk + data, cold: cold > 0 })

@@ -85,6 +85,9 @@ pub enum Event {
         /// Whether a range of a file will do.
         file: bool,
     },
+    /// A client does not wait for the answer to its [`Event::SpaceWanted`] or [`Event::Located`] any more →
+    /// [`Order::Done`], if it has none.
+    NotWanted(Ticket),
     /// A client has written all of a range of a file.
     Sealed {
         /// Its question → [`Order::Done`].
@@ -238,6 +241,8 @@ pub enum Order {
         /// Why.
         why: String,
     },
+    /// Ask a client for the chunks that it has open and doesn't write to just now → [`Event::Returned`].
+    CallIn(WorkerId),
     /// What a dead client had sealed for others: it may have died before it told them.
     Left(Vec<Left>),
     /// Write to a file → [`Event::Written`].

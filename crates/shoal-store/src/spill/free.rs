@@ -1,5 +1,5 @@
 //! Frees, and deaths (SPILL-3).
-use super::api::Order;
+use super::api::{Order, Ticket};
 use super::read::freed;
 use super::{Disk, Object, Place, Spot, Store, spot};
 use crate::grant::ClientSlot;
@@ -46,6 +46,21 @@ impl Store {
             Disk::Stored { extent, .. } | Disk::Lost(_, extent) => self.files.give_back(extent, out),
         }
         self.objects.remove(name);
+    }
+
+    /// SPILL-6: what was on its way has been answered already, and its client gives it back.
+    pub(super) fn on_not_wanted(&mut self, ticket: Ticket, out: &mut Vec<Order>) {
+        let before = self.wants.len();
+        self.wants.retain(|want| want.ticket != ticket);
+        let mut found = self.wants.len() < before;
+        for object in self.objects.values_mut() {
+            let before = object.waiting.len();
+            object.waiting.retain(|(of, _)| *of != ticket);
+            found |= object.waiting.len() < before;
+        }
+        if found {
+            out.push(Order::Done(ticket));
+        }
     }
 
     pub(super) fn on_owner_died(&mut self, owner: WorkerId, out: &mut Vec<Order>) {

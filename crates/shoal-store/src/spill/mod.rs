@@ -22,8 +22,10 @@
 //! - SPILL-4 who wants space gets it in the arena, where room is or can be made; when nothing that is written will make
 //!   some, a range of a file; when no disk has room, it waits, and `Full` is the last word. First come, first served.
 //! - SPILL-5 a reader never waits for room: what doesn't fit is mapped from its file.
-//! - SPILL-6 each ticket is answered once, or its client is dead.
+//! - SPILL-6 each ticket is answered once, or its client is dead; also one that nobody waits for any more.
 //! - SPILL-7 frames that no ring held are never moved: their readers can't ask.
+//! - SPILL-8 what lies in a chunk that is still open is not moved. When somebody waits for room and nothing can be written,
+//!   everybody is asked for their open chunks, once for each: so nobody keeps room from others by not writing on.
 mod api;
 mod files;
 mod free;
@@ -153,12 +155,13 @@ impl Store {
     pub fn handle(&mut self, now: Duration, event: Event, out: &mut Vec<Order>) {
         match event {
             Event::SpaceWanted { ticket, len, file } => self.on_wanted(now, ticket, len, file),
+            Event::NotWanted(ticket) => self.on_not_wanted(ticket, out),
             Event::Sealed { ticket, loc, id, owner, sum } => self.on_sealed(ticket, loc, (id, owner), sum, out),
             Event::GivenUp { slot, loc } => self.on_given_up(slot, &loc, out),
             Event::Located { ticket, id, loc, map } => self.on_located(ticket, id, loc, map, out),
             Event::Freed(objects) => self.on_freed(&objects, out),
             Event::Unmapped { slot, objects } => self.on_unmapped(slot, &objects, out),
-            Event::Returned { slot, chunks } => chunks.into_iter().for_each(|c| self.arena.return_chunk(slot, c)),
+            Event::Returned { slot, chunks } => self.on_returned(slot, chunks),
             Event::PinGone => self.arena.on_pin_hint(),
             Event::ClientDied(slot) => self.on_client_died(slot, out),
             Event::OwnerDied(owner) => self.on_owner_died(owner, out),
@@ -199,6 +202,11 @@ impl Store {
     /// The object of that name, if it is in the table.
     fn known(&self, loc: &ArenaLoc, id: ObjectId) -> Option<&Object> {
         self.objects.get(&spot(loc)).filter(|object| object.id == id)
+    }
+
+    /// Objects that lie on disk only.
+    pub fn on_disk(&self) -> impl Iterator<Item = ObjectId> {
+        self.objects.values().filter(|o| !o.freed && !matches!(o.place, Place::Arena(_))).map(|o| o.id)
     }
 
     /// What is on disk.

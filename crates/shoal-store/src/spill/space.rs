@@ -2,7 +2,7 @@
 use super::api::{Held, Job, Order, Ticket};
 use super::{Disk, Doing, Object, Place, Store, spot};
 use crate::error::{Holder, StoreError};
-use crate::grant::{ChunkGrant, ClientSlot};
+use crate::grant::{ChunkGrant, ChunkReturn, ClientSlot};
 use crate::layout::{PAGE, align_up};
 use crate::server::Left;
 use crate::storage::Trouble;
@@ -62,6 +62,9 @@ impl Store {
             if self.fits(want.len) && (self.writes > 0 || self.write_batch(now, out)) {
                 return;
             }
+            if self.fits(want.len) {
+                out.extend(self.arena.call_in().into_iter().map(Order::CallIn));
+            }
             if want.file && self.reserve(now, at, out) {
                 at += 1;
             } else if want.until <= now {
@@ -71,6 +74,13 @@ impl Store {
                 at += 1;
             }
         }
+    }
+
+    pub(super) fn on_returned(&mut self, slot: ClientSlot, chunks: Vec<ChunkReturn>) {
+        for chunk in chunks {
+            self.arena.return_chunk(slot, chunk);
+        }
+        self.look_again = Duration::ZERO;
     }
 
     /// When who waits is to be looked after, if nothing happens.

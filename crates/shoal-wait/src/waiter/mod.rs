@@ -5,6 +5,7 @@ mod word;
 #[cfg(not(all(loom, test)))]
 mod word;
 
+use crate::leadership::Waited;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use crate::sync::{AtomicBool, AtomicUsize, fence};
 use std::time::Duration;
@@ -12,7 +13,7 @@ pub(crate) use word::Unparked;
 use word::Word;
 
 const DONE: u32 = 1;
-const LEAD: u32 = 2;
+const CALLED: u32 = 2;
 
 /// Counts objects down to zero and wakes its thread.
 #[derive(Debug)]
@@ -64,9 +65,18 @@ impl Waiter {
         self.word.clear();
     }
 
-    /// Tells the thread to take the lead.
-    pub(crate) fn call_to_lead(&self) {
-        self.set(LEAD);
+    /// Has the thread look around: a follower, whether to take the lead; one in [`Waiter::sleep`], whether to go on.
+    pub fn call(&self) {
+        self.set(CALLED);
+    }
+
+    /// Sleeps alone, whoever leads: for what the I/O thread reads. A call counts as a signal.
+    pub fn sleep(&self, timeout: Duration) -> Waited {
+        match self.park(Some(timeout)) {
+            _ if self.done() => Waited::Done,
+            Unparked::Timeout => Waited::Timeout,
+            Unparked::Look | Unparked::Interrupted => Waited::Interrupted,
+        }
     }
 
     fn set(&self, bit: u32) {
@@ -83,14 +93,14 @@ impl Waiter {
         fence(SeqCst);
     }
 
-    /// Sleeps as a follower until done, called to lead, time or a signal.
+    /// Sleeps as a follower until done, called, time or a signal.
     pub(crate) fn park(&self, timeout: Option<Duration>) -> Unparked {
         self.parked.store(true, Relaxed);
         fence(SeqCst);
         let seen = self.word.load();
-        let end = if seen & (DONE | LEAD) == 0 { self.word.wait(seen, timeout) } else { Unparked::Look };
+        let end = if seen & (DONE | CALLED) == 0 { self.word.wait(seen, timeout) } else { Unparked::Look };
         self.parked.store(false, Relaxed);
-        self.word.unset(LEAD);
+        self.word.unset(CALLED);
         end
     }
 }

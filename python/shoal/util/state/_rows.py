@@ -194,8 +194,11 @@ def state_of(row: Row, look: Snapshot) -> str:
         return "PENDING_ACTOR_TASK_ORDERING_OR_CONCURRENCY" if up else "PENDING_NODE_ASSIGNMENT"
     if stage == "Sent":
         return "SUBMITTED_TO_WORKER"
+    if look.is_queued(row):
+        return "PENDING_ACTOR_TASK_ORDERING_OR_CONCURRENCY"
     running = look.running.get(row["id"])
-    waits = running is not None and running["owner"].report["waits"]
+    # Which of several calls it is that waits is not told.
+    waits = running is not None and not running["beside"] and running["owner"].report["waits"]
     return "RUNNING_IN_RAY_GET" if waits else "RUNNING"
 
 
@@ -238,7 +241,7 @@ def reference_type(row: Row) -> str:
         return "USED_BY_PENDING_TASK"
     if row["contained"]:
         return "CAPTURED_IN_OBJECT"
-    if row["pinned"]:
+    if row["pinned"] or row["mapped"]:
         return "PINNED_IN_MEMORY"
     return "LOCAL_REFERENCE" if row["local"] else "UNKNOWN_STATUS"
 
@@ -249,9 +252,14 @@ def made_by(task: str, look: Snapshot) -> str | None:
     return f"(returned by {name_of(made, look)})" if made is not None else None
 
 
+def _place(row: Row, look: Snapshot) -> str:
+    """Where the value is: processes know that it is in the object store, its node knows whether on a disk."""
+    return "Spilled" if row["place"] == "Arena" and row["object"]["id"] in look.on_disk else str(row["place"])
+
+
 def _object(row: Row, look: Snapshot) -> ObjectState:
     holder: Process = row["owner"]
-    ref, place = row["object"], row["place"]
+    ref, place = row["object"], _place(row, look)
     task = look.tasks.get(ref["id"][:32])
     status = "FINISHED" if place in ("Inline", "Arena", "Spilled") else "FAILED" if place == "Error" else "-"
     if place == "Nowhere" and task is not None:
@@ -275,5 +283,6 @@ def _object(row: Row, look: Snapshot) -> ObjectState:
         pending_uses=row["lent"] + row["executing"],
         captured_in=row["contained"],
         pinned=row["pinned"],
+        mapped=row["mapped"],
         holders=row["holders"],
     )

@@ -185,7 +185,9 @@ class ObjectState(StateSchema):
     pending_uses: int | None = field(default=None, metadata=_DETAIL)
     captured_in: int | None = field(default=None, metadata=_DETAIL)
     pinned: bool | None = field(default=None, metadata=_DETAIL)
-    """Whether the process reads the value where it is, in the object store."""
+    """Whether the process reads the value where it is, in shared memory."""
+    mapped: bool | None = field(default=None, metadata=_DETAIL)
+    """Whether the process reads the value through a mapping of the file that it was spilled to."""
     holders: list[str] | None = field(default=None, metadata=_DETAIL)
     """Other processes that hold it, as its owner counts."""
 

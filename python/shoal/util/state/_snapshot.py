@@ -71,8 +71,13 @@ class Snapshot:
 
     @cached_property
     def running(self) -> dict[str, Row]:
-        """What runs on a main thread, by task; told by who runs it."""
+        """What runs, by task; told by who runs it."""
         return {row["id"]: {**row, "owner": process} for process, row in self._each("running")}
+
+    @cached_property
+    def on_disk(self) -> set[str]:
+        """Objects that lie on a disk only."""
+        return {id for node in self.nodes for id in node["on_disk"]}
 
     def rows(self, kind: str) -> list[Row]:
         """Rows of one kind of every process, each with `owner`."""
@@ -81,6 +86,12 @@ class Snapshot:
             if process.report is not None:
                 out += [{**row, "owner": process} for row in process.report[kind]["rows"]]
         return out
+
+    def is_queued(self, row: Row) -> bool:
+        """Whether a call that its actor's process has taken waits there until others are over."""
+        process = self.by_worker.get(row["worker"])
+        told = process is not None and process.report is not None
+        return bool(row["actor"]) and row["stage"] == "Taken" and told and row["id"] not in self.running
 
     def _each(self, kind: str) -> list[tuple[Process, Row]]:
         return [(p, row) for p in self.processes if p.report is not None for row in p.report[kind]]

@@ -16,6 +16,10 @@ enum Step {
     Get { client: usize, object: usize },
     LetGo(usize),
     Free(usize),
+    /// An interrupt of a put or a get that waits.
+    GiveUp(usize),
+    /// A client gives back what it was asked for.
+    ReturnOpen(usize),
     Work(usize),
     Die(usize),
     DiskFull(usize, bool),
@@ -31,6 +35,8 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (client.clone(), n.clone()).prop_map(|(client, object)| Step::Get { client, object }),
         6 => n.clone().prop_map(Step::LetGo),
         3 => n.clone().prop_map(Step::Free),
+        2 => n.clone().prop_map(Step::GiveUp),
+        2 => n.clone().prop_map(Step::ReturnOpen),
         12 => n.prop_map(Step::Work),
         1 => client.prop_map(Step::Die),
         1 => (0..2usize, any::<bool>()).prop_map(|(place, full)| Step::DiskFull(place, full)),
@@ -114,6 +120,12 @@ impl Model {
                 self.world.feed(Event::Freed(vec![(object.id, object.loc)]));
             }
             Step::Free(_) => {}
+            Step::GiveUp(n) => self.give_up(n),
+            Step::ReturnOpen(n) if !self.world.called_in.is_empty() => {
+                let worker = self.world.called_in.swap_remove(n % self.world.called_in.len());
+                self.world.return_open(&self.members, worker);
+            }
+            Step::ReturnOpen(_) => {}
             Step::Work(n) if !self.world.jobs.is_empty() => self.world.work(n % self.world.jobs.len()),
             Step::Work(_) => {}
             Step::Die(client) => self.die(client),
@@ -158,6 +170,21 @@ impl Model {
         let ticket = self.world.ticket(self.members[client].slot);
         self.gets.push(Get { ticket, client, id, name, tries, fill });
         self.world.feed(Event::Located { ticket, id, loc: name, map: tries > 1 });
+    }
+
+    /// Nobody waits for an answer any more: there was none, so there is one at once, which gives nothing.
+    fn give_up(&mut self, n: usize) {
+        let waits = self.puts.len() + self.gets.len();
+        if waits == 0 {
+            return;
+        }
+        let n = n % waits;
+        let ticket =
+            if n < self.puts.len() { self.puts.swap_remove(n).ticket } else { self.gets.swap_remove(n - self.puts.len()).ticket };
+        self.world.feed(Event::NotWanted(ticket));
+        assert_eq!(self.world.answer(ticket), Some(Order::Done(ticket)), "SPILL-6");
+        self.world.feed(Event::NotWanted(ticket));
+        assert_eq!(self.world.answer(ticket), None, "SPILL-6: once");
     }
 
     /// Carries on with what was answered.

@@ -158,6 +158,46 @@ fn who_waits_gets_room_from_pins_that_go_without_a_word() {
 }
 
 #[test]
+fn who_gives_up_is_answered_and_is_in_nobodys_way() {
+    let mut world = World::new(8 * MIB, 1);
+    let (a, b) = (world.join(1), world.join(2));
+    world.full = vec![true];
+    let objects = (0..6).map(|n| world.put(&a, MIB, n)).collect::<Vec<_>>();
+    world.returns(&a);
+    let used = world.store.arena.stats().used;
+    let (first, second) = (world.ticket(a.slot), world.ticket(b.slot));
+    world.feed(Event::SpaceWanted { ticket: first, len: 3 * MIB, file: true });
+    world.feed(Event::SpaceWanted { ticket: second, len: MIB, file: true });
+    world.work_all();
+    world.feed(Event::NotWanted(first));
+    assert_eq!(world.answer(first), Some(Order::Done(first)));
+    world.feed(Event::Freed(vec![(objects[0].1, objects[0].0)]));
+    assert!(matches!(world.answer(second), Some(Order::Chunk { .. })), "SPILL-4");
+    world.feed(Event::ClientDied(b.slot));
+    world.pass(Duration::from_secs(6));
+    assert_eq!(world.answer(first), None, "SPILL-6");
+    assert!(world.store.arena.stats().used < used && world.store.stats().waiting == 0);
+}
+
+#[test]
+fn a_reader_that_gives_up_leaves_a_copy_behind() {
+    let mut world = World::new(8 * MIB, 1);
+    let a = world.join(1);
+    let objects = (0..20).map(|n| world.put(&a, MIB, n)).collect::<Vec<_>>();
+    world.work_all();
+    let (loc, id) = objects[0];
+    let ticket = world.ticket(a.slot);
+    world.feed(Event::Located { ticket, id, loc, map: false });
+    assert!(matches!(world.jobs[..], [Order::Restore { .. }, ..]), "{:?}", world.jobs);
+    world.feed(Event::NotWanted(ticket));
+    assert_eq!(world.answer(ticket), Some(Order::Done(ticket)));
+    world.work_all();
+    assert_eq!(world.answer(ticket), None, "SPILL-6");
+    let got = world.get(&a, (loc, id));
+    assert!(world.sees(&got, 0) && world.jobs.is_empty());
+}
+
+#[test]
 fn who_waits_gets_what_is_freed() {
     let mut world = World::new(8 * MIB, 1);
     let a = world.join(1);
@@ -195,6 +235,30 @@ fn files_take_turns_in_several_storages() {
     world.work_all();
     let places = world.disk.keys().map(|file| file.place).collect::<std::collections::BTreeSet<_>>();
     assert_eq!(places.len(), 3);
+}
+
+#[test]
+fn who_has_chunks_open_is_asked_for_them_once_when_nothing_else_can_be_had() {
+    let mut world = World::new(8 * MIB, 1);
+    let clients = (1..=50).map(|n| world.join(n)).collect::<Vec<_>>();
+    let kept = clients.iter().map(|client| world.put(client, 20_000, client.worker.0[0])).collect::<Vec<_>>();
+    let (a, used) = (world.join(100), world.store.arena.stats().used);
+    assert!(world.called_in.is_empty(), "nobody waits");
+    // A frame has nowhere else to go.
+    let ticket = world.ticket(a.slot);
+    world.feed(Event::SpaceWanted { ticket, len: 6 * MIB, file: false });
+    assert_eq!(world.answer(ticket), None, "{used} bytes are leased");
+    let asked = std::mem::take(&mut world.called_in);
+    assert_eq!(asked.len(), 50, "SPILL-8");
+    world.pass(Duration::from_secs(1));
+    assert!(world.called_in.is_empty(), "SPILL-8: once");
+    asked.into_iter().for_each(|worker| world.return_open(&clients, worker));
+    world.work_all();
+    assert!(matches!(world.answer(ticket), Some(Order::Chunk { .. })), "{:?}", world.store.arena.stats());
+    for (client, object) in clients.iter().zip(&kept) {
+        let got = world.get(client, *object);
+        assert!(world.sees(&got, client.worker.0[0]));
+    }
 }
 
 #[test]

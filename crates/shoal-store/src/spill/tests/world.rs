@@ -17,6 +17,8 @@ pub struct World {
     pub answers: Vec<Order>,
     pub told: Vec<(WorkerId, ObjectId)>,
     pub left: Vec<Left>,
+    /// Asked for their open chunks.
+    pub called_in: Vec<WorkerId>,
     pub now: Duration,
     /// Storages without room.
     pub full: Vec<bool>,
@@ -44,6 +46,7 @@ impl World {
             answers: Vec::new(),
             told: Vec::new(),
             left: Vec::new(),
+            called_in: Vec::new(),
             now: Duration::ZERO,
             full: vec![false; places],
             no_memory: false,
@@ -95,6 +98,7 @@ impl World {
                 Order::Close(file) => drop(self.disk.remove(&file)),
                 Order::TellOwner { owner, id, .. } => self.told.push((owner, id)),
                 Order::Left(left) => self.left.extend(left),
+                Order::CallIn(worker) => self.called_in.push(worker),
                 answer => self.answers.push(answer),
             }
         }
@@ -217,6 +221,13 @@ impl World {
 
     pub fn returns(&mut self, member: &Member) {
         let event = Event::Returned { slot: member.slot, chunks: member.client.chunks_to_return() };
+        self.feed(event);
+    }
+
+    /// Has a client give back the chunks that it has open, if it lives.
+    pub fn return_open(&mut self, members: &[Member], worker: WorkerId) {
+        let Some(member) = members.iter().find(|member| member.worker == worker) else { return };
+        let event = Event::Returned { slot: member.slot, chunks: member.client.release_idle() };
         self.feed(event);
     }
 
