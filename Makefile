@@ -33,7 +33,7 @@ chaos: build ## kill processes of every kind at random moments and at every cras
 	@SHOAL_CHAOS_ROUNDS=$(or $(ROUNDS),500) .venv/bin/python -m pytest tests/chaos
 
 soak: build ## work for an hour and look that nothing grows (SECONDS=3600)
-	@SHOAL_SOAK_SECONDS=$(or $(SECONDS),3600) .venv/bin/python -m pytest -s tests/soak
+	@SHOAL_SOAK_SECONDS=$(or $(SECONDS),3600) .venv/bin/python -m pytest -s tests/soak tests/runtime/test_sessions.py tests/runtime/test_spilling.py
 
 docs: build ## build the documentation into docs/_build/html
 	@scripts/docs.sh

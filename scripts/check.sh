@@ -10,8 +10,8 @@ step "Lint" scripts/lint.sh
 step "Test the Rust crates" cargo test --quiet --workspace
 if grep -qs 'cfg(loom)' crates/shoal-ring/Cargo.toml; then
     # Other flags for the compiler, so another target folder: the two would rebuild each other's crates for ever.
-    step "Check rings, bell, waiting and pins with loom" env RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom CARGO_PROFILE_DEV_DEBUG=0 \
-        cargo test --quiet --package shoal-ring --package shoal-wait --package shoal-store --lib
+    step "Check rings, bell, waiting and pins with loom" env RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom \
+        cargo test --quiet --profile loom --package shoal-ring --package shoal-wait --package shoal-store --lib
 fi
 printf '==> Test the Python API, the acceptance programs among them\n'
 # Tests wait for most of their time, so there is one process more than CPUs. Who is marked `alone` runs when no other does.

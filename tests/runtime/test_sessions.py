@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -10,14 +11,16 @@ import pytest
 
 import shoal
 
+SESSIONS = 100 if "SHOAL_SOAK_SECONDS" in os.environ else 30
+
 
 @shoal.remote
 def add(a, b):
     return a + b
 
 
-def test_a_hundred_sessions_in_one_process():
-    for i in range(100):
+def test_many_sessions_in_one_process():
+    for i in range(SESSIONS):
         shoal.init(num_cpus=1)
         if i % 10 == 0:
             assert shoal.get(add.remote(i, 1)) == i + 1
