@@ -27,10 +27,14 @@ def numbers(measure: Callable[[int, str], float]) -> Numbers:
     return {f"{word} {kind}": measure(count, kind) for kind in KINDS for word, count in (("one", 1), ("four", 4))}
 
 
-def call_for(seconds: float, kind: str, submit: Callable[[], Any], get: Callable[[Any], object]) -> float:
-    """Calls a second of one caller; the first calls warm up."""
+def warm_up(submit: Callable[[], Any], get: Callable[[Any], object]) -> None:
+    """The first calls of a caller. All callers are through with theirs before the first begins to count."""
     for _ in range(2):
         get(submit())
+
+
+def call_for(seconds: float, kind: str, submit: Callable[[], Any], get: Callable[[Any], object]) -> float:
+    """Calls a second of one caller that is warm."""
     begin = now = time.perf_counter()
     count = 0
     while now - begin < seconds or not count:

@@ -9,7 +9,7 @@ from typing import Any
 
 from goals import at_least, rate
 from meter import Meter, Numbers
-from together import call_for
+from together import call_for, warm_up
 from work import Counter, nothing
 
 ROWS = {
@@ -40,6 +40,7 @@ def busy() -> Iterator[None]:
 
 def calls(meter: Meter, submit: Callable[[], Any], get: Callable[[Any], object]) -> float:
     with busy():
+        warm_up(submit, get)
         return call_for(meter.seconds, "synchronous", submit, get)
 
 

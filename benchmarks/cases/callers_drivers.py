@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from meter import Meter, Numbers
-from together import call_for, numbers, rows
+from together import call_for, numbers, rows, warm_up
 from work import nothing
 
 ROWS = rows("one driver", "four drivers")
@@ -38,13 +38,13 @@ def on_api(meter: Meter) -> Numbers:
 
 
 def main(system: str, address: str, kind: str, seconds: float) -> None:
-    """A driver: joins, says that it is ready, begins at end-of-file on its input, says its calls a second."""
+    """A driver: joins, warms up, says that it is ready, begins at end-of-file on its input, says its calls a second."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     api = importlib.import_module(system)
     api.init(address=address)
     task = api.remote(nothing)
-    api.get(task.remote())
+    warm_up(task.remote, api.get)
     print("ready", file=answers, flush=True)
     sys.stdin.read()
     print(call_for(seconds, kind, task.remote, api.get), file=answers, flush=True)

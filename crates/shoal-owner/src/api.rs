@@ -236,7 +236,7 @@ pub enum Event {
     },
     /// [`Owner::next_deadline`](crate::Owner::next_deadline) has come.
     Ticked,
-    /// Somebody waits for what a lease holds: it goes back as soon as it has nothing to do.
+    /// Somebody waits for what a lease holds: it goes back when it is not used; said again, as soon as it is idle.
     WantedBack(LeaseId),
 }
 

@@ -7,6 +7,8 @@
 //! - LEASE-2 what is in flight on a lease is expected to take [`WINDOW_MICROS`] at most, and is [`WINDOW_CALLS`] at
 //!   most, unless it is one task. A function that was never measured fills a lease.
 //! - LEASE-3 a lease whose first task has stalled, and one that is called back, takes nothing more.
+//! - LEASE-7 a lease that somebody else waits for is kept without work for [`REST_MICROS`] at most, and only for a key
+//!   whose pauses between an answer and the next task have lately been that short.
 use rustc_hash::FxHashMap;
 use shoal_types::{Address, FunctionId, LaneId, LeaseId, TaskId};
 use smallvec::SmallVec;
@@ -16,12 +18,26 @@ use std::collections::VecDeque;
 pub(crate) const WINDOW_MICROS: u32 = 2_000;
 /// A bound for functions of no length at all, so that a ring of 16 KiB and a late cancel stay cheap.
 pub(crate) const WINDOW_CALLS: usize = 256;
-/// A lease without work is kept so long, for the next call of a loop.
+/// A lease without work is kept so long, for the next call of a loop …
 pub(crate) const IDLE_MICROS: u64 = 200_000;
+/// … and so long while somebody else waits for it: about what it costs to ask for another, a few times over.
+pub(crate) const REST_MICROS: u64 = 500;
+/// LEASE-7: trust in a loop grows to this, by one a short pause; what was kept in vain costs half of it.
+const MOST_TRUST: u8 = 8;
 /// More leases than this are never asked for at once.
 pub(crate) const MAX_WANT: u32 = 4_096;
 /// One slow call counts no more than this, so that a function's window opens again after a few quick ones.
 const SAMPLE_CAP: u32 = 2 * WINDOW_MICROS;
+
+/// How much somebody else wants a lease.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wanted {
+    No,
+    /// It goes when it is not used.
+    Unused,
+    /// It goes as soon as it is idle.
+    Idle,
+}
 
 /// The right to use one worker.
 pub(crate) struct Lease {
@@ -38,8 +54,8 @@ pub(crate) struct Lease {
     pub stalled: bool,
     /// The daemon wants it back.
     pub recalled: bool,
-    /// Somebody else waits for it: it isn't kept without work.
-    pub wanted: bool,
+    /// Whether somebody else waits for it.
+    pub wanted: Wanted,
     /// The worker is to be killed for this cancelled task, once nothing else is in flight on it.
     pub kill_for: Option<TaskId>,
 }
@@ -62,6 +78,7 @@ impl Lease {
     /// When it must be looked at again: the first has stalled, or it was idle for long.
     pub fn deadline(&self) -> Option<u64> {
         match self.in_flight.len() {
+            0 if self.wanted != Wanted::No => Some(self.since + REST_MICROS),
             0 => Some(self.since + IDLE_MICROS),
             1 => None,
             _ if self.stalled => None,
@@ -71,7 +88,6 @@ impl Lease {
 }
 
 /// One scheduling key.
-#[derive(Default)]
 pub(crate) struct Key {
     /// (place, task). May name tasks that were cancelled since; they are passed over.
     pub queue: VecDeque<(u64, TaskId)>,
@@ -89,9 +105,50 @@ pub(crate) struct Key {
     pub granted: bool,
     /// It is in the list of keys to look after at the end of this event.
     pub dirty: bool,
+    /// When its last task in flight was answered.
+    pub idle_since: u64,
+    /// LEASE-7.
+    trust: u8,
+}
+
+/// Unknown keys are trusted once: keeping a lease in vain costs less than the turn that its loss may cost.
+impl Default for Key {
+    fn default() -> Self {
+        Self {
+            queue: VecDeque::new(),
+            live: 0,
+            depths: SmallVec::new(),
+            next_place: 0,
+            leases: Vec::new(),
+            seen: 0,
+            told: 0,
+            granted: false,
+            dirty: false,
+            idle_since: 0,
+            trust: 1,
+        }
+    }
 }
 
 impl Key {
+    /// A task comes: how long the pause was, if there was one.
+    pub fn note_pause(&mut self, now: u64) {
+        let paused = self.live == 0 && self.leases.iter().all(|l| l.in_flight.is_empty());
+        if paused && now.saturating_sub(self.idle_since) < REST_MICROS {
+            self.trust = (self.trust + 1).min(MOST_TRUST);
+        }
+    }
+
+    /// A lease was kept in vain while somebody waited.
+    pub fn kept_in_vain(&mut self) {
+        self.trust = self.trust.saturating_sub(MOST_TRUST / 2);
+    }
+
+    /// Whether an idle lease that others wait for is worth keeping for a moment.
+    pub fn is_a_loop(&self) -> bool {
+        self.trust > 0
+    }
+
     /// At the end, with a new place.
     pub fn append(&mut self, task: TaskId, depth: u32) -> u64 {
         self.next_place += 1;

@@ -3,12 +3,14 @@
 //! - LEASE-4 the daemon is told of demand when it begins, ends, more than doubles, or differs from what it can know
 //!   after a grant; a loop of one task at a time on a kept lease says nothing.
 //! - LEASE-5 a lease without work goes back after [`IDLE_MICROS`](crate::keys::IDLE_MICROS), at once when it is
-//!   called back, was granted with nothing queued, or somebody was said to wait for it.
+//!   called back or was granted with nothing queued. One that somebody was said to wait for goes at once when that was
+//!   said twice, when another key of this process waits, or when no next task is to be expected (LEASE-7); else after
+//!   [`REST_MICROS`](crate::keys::REST_MICROS).
 //! - LEASE-6 when the first of several tasks in a lane has made no progress for 2 ms, the others are withdrawn, the
 //!   newest first, and wait in the queue for any lease.
 use crate::{
     Order, Owner,
-    keys::{Lease, WINDOW_MICROS},
+    keys::{Lease, WINDOW_MICROS, Wanted},
     lineage::Deps,
     objects::Dependent,
     tasks::{TaskState, mark},
@@ -44,7 +46,7 @@ impl Owner {
             since: now,
             stalled: false,
             recalled: false,
-            wanted: false,
+            wanted: Wanted::No,
             kill_for: None,
         });
         self.deadline = self.deadline.min(now + crate::keys::IDLE_MICROS);
@@ -66,7 +68,8 @@ impl Owner {
         let Some(&key_id) = self.lease_keys.get(&lease_id) else { return };
         let Some(key) = self.keys.get_mut(&key_id) else { return };
         if let Some(lease) = key.lease(lease_id) {
-            lease.wanted = true;
+            lease.wanted = if lease.wanted == Wanted::No { Wanted::Unused } else { Wanted::Idle };
+            self.deadline = self.deadline.min(lease.deadline().unwrap_or(u64::MAX));
         }
         mark(&mut self.dirty_keys, key, key_id);
     }
@@ -130,11 +133,15 @@ impl Owner {
         if progress || idle {
             (lease.stalled, lease.since) = (false, now);
         }
-        if idle && lease.recalled {
+        let (recalled, due) = (lease.recalled, lease.deadline());
+        if idle {
+            key.idle_since = now;
+        }
+        if idle && recalled {
             self.return_lease(key_id, lease_id, out);
             return;
         }
-        self.deadline = self.deadline.min(lease.deadline().unwrap_or(u64::MAX));
+        self.deadline = self.deadline.min(due.unwrap_or(u64::MAX));
         mark(&mut self.dirty_keys, key, key_id);
     }
 
@@ -198,8 +205,8 @@ impl Owner {
     }
 
     /// LEASE-4, at the end of an event.
-    pub(crate) fn ask(&mut self, key_id: u32, out: &mut Vec<Order>) {
-        self.return_wanted(key_id, out);
+    pub(crate) fn ask(&mut self, now: u64, key_id: u32, out: &mut Vec<Order>) {
+        self.return_wanted(now, key_id, out);
         let Some(key) = self.keys.get_mut(&key_id) else { return };
         key.dirty = false;
         if let Some(want) = key.ask() {
@@ -211,10 +218,15 @@ impl Owner {
     }
 
     /// LEASE-5: leases that others wait for, once they have taken what they can.
-    fn return_wanted(&mut self, key_id: u32, out: &mut Vec<Order>) {
+    fn return_wanted(&mut self, now: u64, key_id: u32, out: &mut Vec<Order>) {
         let Some(key) = self.keys.get(&key_id) else { return };
-        let idle = key.leases.iter().filter(|l| l.wanted && l.in_flight.is_empty());
-        for lease in idle.map(|l| l.id).collect::<smallvec::SmallVec<[LeaseId; 4]>>() {
+        let mut idle = key.leases.iter().filter(|l| l.wanted != Wanted::No && l.in_flight.is_empty()).peekable();
+        if idle.peek().is_none() {
+            return;
+        }
+        let spare = !key.is_a_loop() || self.keys.iter().any(|(id, k)| *id != key_id && k.told > 0);
+        let unused = |l: &&Lease| spare || l.wanted == Wanted::Idle || l.deadline().is_some_and(|at| at <= now);
+        for lease in idle.filter(unused).map(|l| l.id).collect::<smallvec::SmallVec<[LeaseId; 4]>>() {
             self.return_lease(key_id, lease, out);
         }
     }
@@ -235,11 +247,20 @@ impl Owner {
         due.sort_unstable();
         for (key_id, lease_id, in_flight) in due {
             if in_flight == 0 {
-                self.return_lease(key_id, lease_id, out);
+                self.return_unused(key_id, lease_id, out);
             } else {
                 self.stall(key_id, lease_id, out);
             }
         }
+    }
+
+    fn return_unused(&mut self, key_id: u32, lease_id: LeaseId, out: &mut Vec<Order>) {
+        if let Some(key) = self.keys.get_mut(&key_id)
+            && key.lease(lease_id).is_some_and(|l| l.wanted != Wanted::No)
+        {
+            key.kept_in_vain();
+        }
+        self.return_lease(key_id, lease_id, out);
     }
 
     fn stall(&mut self, key_id: u32, lease_id: LeaseId, out: &mut Vec<Order>) {

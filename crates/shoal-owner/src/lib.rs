@@ -214,7 +214,7 @@ impl Owner {
             }
         }
         for key in std::mem::take(&mut self.dirty_keys) {
-            self.ask(key, orders);
+            self.ask(now, key, orders);
         }
         if !self.objects.unhandled.is_empty() {
             self.forget_dead_actors();

@@ -147,6 +147,7 @@ impl Owner {
         let Some(task) = self.tasks.get_mut(&id) else { return };
         task.state = TaskState::Queued;
         let key = self.keys.entry(task.spec.key).or_default();
+        key.note_pause(self.now);
         if task.place == 0 {
             task.place = key.append(id, task.spec.depth);
         } else {

@@ -167,22 +167,84 @@ fn an_idle_lease_that_is_called_back_goes_at_once() {
     w.quiet(Event::Recalled(lease(10)));
 }
 
+/// Calls on a kept lease, one after another, the last of them answered now.
+fn call_in_turn(w: &mut World, from: u64, calls: u64, pause: u64) {
+    for n in from..from + calls {
+        w.now += pause;
+        w.on(submit(&spec(n, &[], &[])), &[push(10, n, 0)]);
+        w.on(reply(n, 0, 10, vec![inline(&[])]), &[ready(n)]);
+    }
+}
+
 #[test]
-fn a_lease_that_others_wait_for_goes_as_soon_as_it_is_idle() {
+fn a_lease_that_others_wait_for_is_kept_while_one_call_follows_another() {
     let mut w = World::default();
     w.warm(10);
-    w.on(Event::WantedBack(lease(10)), &[Order::ReturnLease(lease(10))]);
     w.quiet(Event::WantedBack(lease(10)));
+    call_in_turn(&mut w, 1, 1_000, 400);
+    let answered = w.now;
+    w.tick(answered + 499, &[]);
+    w.tick(answered + 500, &[Order::ReturnLease(lease(10))]);
+    w.quiet(Event::WantedBack(lease(10)));
+}
 
+#[test]
+fn an_unused_lease_that_others_wait_for_goes_at_once() {
+    let mut w = World::default();
+    w.warm(10);
+    w.now += 1_000;
+    w.on(Event::WantedBack(lease(10)), &[Order::ReturnLease(lease(10))]);
+}
+
+#[test]
+fn a_lease_that_others_ask_for_twice_goes_as_soon_as_it_is_idle() {
     let mut w = World::default();
     w.warm(10);
     w.feed(submit(&spec(1, &[], &[])));
     w.feed(submit(&spec(2, &[], &[])));
     w.quiet(Event::WantedBack(lease(10)));
+    w.quiet(Event::WantedBack(lease(10)));
     let out = w.feed(reply(1, 0, 10, vec![inline(&[])]));
     assert!(!out.contains(&Order::ReturnLease(lease(10))));
     let out = w.feed(reply(2, 0, 10, vec![inline(&[])]));
     assert!(out.contains(&Order::ReturnLease(lease(10))));
+}
+
+#[test]
+fn a_lease_goes_at_once_for_another_key_of_its_own_process() {
+    let mut w = World::default();
+    w.warm(10);
+    let mut other = spec(1, &[], &[]);
+    other.key = 1;
+    w.on(submit(&other), &[Order::Demand { key: 1, want: 1, seen: 0, depth: 0 }]);
+    w.on(Event::WantedBack(lease(10)), &[Order::ReturnLease(lease(10))]);
+}
+
+#[test]
+fn who_pauses_for_long_keeps_no_lease_from_others_until_a_call_follows_another_again() {
+    let mut w = World::default();
+    w.warm(10);
+    let (mut task, mut kept) = (0, Vec::new());
+    // (pause before a call, whether the lease is kept after it although somebody waits)
+    for pause in [5_000, 5_000, 5_000, 100, 5_000, 5_000] {
+        w.now += pause;
+        task += 1;
+        let out = w.feed(submit(&spec(task, &[], &[])));
+        if out.contains(&push(10, task, 0)) {
+            w.quiet(Event::WantedBack(lease(10)));
+        } else {
+            let grant = w.grant(10);
+            assert!(w.feed(grant).contains(&push(10, task, 0)));
+            w.quiet(Event::WantedBack(lease(10)));
+        }
+        let out = w.feed(reply(task, 0, 10, vec![inline(&[])]));
+        let keeps = !out.contains(&Order::ReturnLease(lease(10)));
+        kept.push(keeps);
+        if keeps {
+            w.tick(w.now + 500, &[Order::ReturnLease(lease(10))]);
+        }
+    }
+    assert_eq!(kept, [true, false, false, true, false, false]);
 }
 
 #[test]

@@ -382,7 +382,7 @@ pub enum ToClient {
     Warning(String),
     /// Give the lease back: at once when idle, else at the next task boundary.
     Recall(LeaseId),
-    /// Somebody waits who may not interrupt: give the lease back as soon as it has nothing to do.
+    /// Somebody waits who may not interrupt: give the lease back when it is not used; said again, as soon as it is idle.
     RecallIdle(LeaseId),
     /// To a fresh worker: be this actor.
     BecomeActor {

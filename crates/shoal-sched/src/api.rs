@@ -167,7 +167,7 @@ pub enum Order {
         /// Which.
         lease: LeaseId,
     },
-    /// Ask for a lease back as soon as it is idle: said once a lease.
+    /// Ask for a lease back when it is not used. Said again, at most once a lease: as soon as it is idle.
     RecallIdle {
         /// Whom.
         client: WorkerId,

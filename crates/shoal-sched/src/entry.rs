@@ -102,9 +102,10 @@ pub(crate) struct Lease {
     pub worker: WorkerId,
     pub depth: u32,
     pub since: u64,
-    pub recalled: bool,
-    /// It is asked for as soon as it is idle.
-    pub wanted: bool,
+    /// When it was asked for, used or not.
+    pub recalled: Option<u64>,
+    /// How often it was asked for, for when it is idle.
+    pub wanted: u8,
 }
 
 /// Whether a process of shape `have` can serve `asker`, who wants `want`. `fresh`: it was never leased.

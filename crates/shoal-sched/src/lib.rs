@@ -22,9 +22,9 @@
 //!   matches waiting askers to starting workers anew, so that a start that fails leaves nothing behind.
 //! - SCHED-3 order: the job with the fewest leases, among equals the one served longest ago; inside a job the deepest,
 //!   then who has fewest leases, then who was served longest ago or came first.
-//! - SCHED-4 who waits is served at last: leases that stand in its way are recalled when they are spare or, after
-//!   100 ms, when their holder has more than its share; what becomes free for a large request is kept for it every
-//!   other 2 s, unless actors hold what it would need.
+//! - SCHED-4 who waits is served at last: leases that stand in its way are asked for at once, for when they are not used,
+//!   and recalled when they were held for 100 ms and their holder has more than its share; what becomes free for a large
+//!   request is kept for it every other 2 s, unless actors hold what it would need.
 //! - SCHED-5 a worker serves one job and one shape for life; an actor gets one that has never been leased.
 //! - SCHED-6 nothing waits, no worker idles, no start fails: [`Sched::next_deadline`] is `None`.
 //! - SCHED-7 who has waited for [`Config::warn_after`] for what running work will not release is told so, a key or actor

@@ -1,7 +1,8 @@
 //! One pass over who waits: a picture of what would be free if every start had succeeded and every recall been obeyed.
 use crate::Sched;
-use crate::entry::Asker;
+use crate::entry::{Asker, Lease};
 use crate::pool::Pool;
+use crate::recall::HOLD;
 use shoal_types::JobId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +22,7 @@ pub(crate) struct Cand {
 pub(crate) struct Walk {
     /// Free now, less what starting workers are meant for and what is kept for large requests (SCHED-4).
     pub pool: Pool,
-    /// The same, as it will be when all recalled leases are back.
+    /// The same, as it will be when the leases that were recalled lately are back.
     pub soon: Pool,
     pub cands: Vec<Cand>,
     /// Of each job: leases that it has or is about to have, and its turn.
@@ -33,11 +34,13 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
-    pub fn new(sched: &Sched) -> Self {
-        let mut soon = sched.pool.clone();
-        for worker in sched.leases.values().filter(|l| l.recalled).filter_map(|l| sched.workers.get(&l.worker)) {
+    pub fn new(sched: &Sched, now: u64) -> Self {
+        let (mut soon, mut look_again) = (sched.pool.clone(), None);
+        let recalled = |l: &Lease| Some((l.recalled? + HOLD, sched.workers.get(&l.worker)?));
+        for (due, worker) in sched.leases.values().filter_map(recalled).filter(|(due, _)| *due > now) {
             soon.give(&worker.hold, &worker.gpus);
             soon.add_cpus(-crate::pool::signed(worker.lent()));
+            look_again = Some(look_again.map_or(due, |at: u64| at.min(due)));
         }
         let cands = sched.waiting.iter().map(|asker| {
             let e = &sched.entries[asker];
@@ -46,7 +49,7 @@ impl Walk {
         });
         let jobs = sched.jobs.iter().map(|(job, state)| (*job, (state.leases, state.turn))).collect();
         let pool = sched.pool.clone();
-        Self { pool, soon, cands: cands.collect(), jobs, claimed: BTreeSet::new(), look_again: None }
+        Self { pool, soon, cands: cands.collect(), jobs, claimed: BTreeSet::new(), look_again }
     }
 
     /// Who is next (SCHED-3): its place in `cands`.

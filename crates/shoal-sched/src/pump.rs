@@ -27,7 +27,7 @@ impl Sched {
             self.stuck = None;
             return;
         }
-        let mut walk = Walk::new(self);
+        let mut walk = Walk::new(self, now);
         let mut local = self.last_turn;
         while let Some(i) = walk.next() {
             let asker = walk.cands[i].asker;
@@ -118,10 +118,8 @@ impl Sched {
                 self.last_lease += 1;
                 let lease = LeaseId(self.last_lease);
                 w.role = Role::Leased(lease);
-                self.leases.insert(
-                    lease,
-                    Lease { client, key, job, worker, depth, since: now, recalled: false, wanted: false },
-                );
+                self.leases
+                    .insert(lease, Lease { client, key, job, worker, depth, since: now, recalled: None, wanted: 0 });
                 self.note_waiting(asker);
                 out.push(Order::Grant { client, key, lease, worker });
             }

@@ -1,13 +1,17 @@
-//! Which leases to ask back for somebody who waits (SCHED-4). Whether a lease is idle only its holder knows: it gives an
-//! idle one back at once, a busy one at its next task boundary. One that may not be interrupted for who waits is asked
-//! for all the same, for when it is idle: else a deeper call would keep it for its next while others wait.
+//! Which leases to ask back for somebody who waits (SCHED-4). Whether a lease is used only its holder knows, so it is asked
+//! in two ways. At once for every lease that would help, for when it is not used: a holder whose tasks follow one another
+//! keeps it. After [`HOLD`] for one that fairness allows, used or not: it goes at the next task boundary. A deeper one of the
+//! same job is not interrupted, but asked for again after [`HOLD`], for its first idle moment: else a task that polls for what
+//! a shallower one does would keep it from that for ever. A lease that is not back after one more [`HOLD`] has a long task:
+//! it is counted on no longer, and another one is recalled.
 use crate::entry::{Asker, Lease};
 use crate::place::{Cand, Walk};
+use crate::pool::Pool;
 use crate::{Order, Sched};
 use shoal_types::{LeaseId, Resources};
 
-/// A holder that could use more keeps a lease so long, so that two that compete don't switch at every task.
-const HOLD: u64 = 100_000;
+/// A holder keeps a lease so long while it uses it, so that those that compete don't switch at every task.
+pub(crate) const HOLD: u64 = 100_000;
 
 impl Sched {
     /// Asks back what `cands[i]` needs, unit by unit, as long as that is fair.
@@ -33,14 +37,10 @@ impl Sched {
     ) -> bool {
         let (mut soon, mut chosen, mut later) = (walk.soon.clone(), Vec::new(), None);
         while !soon.fits(need) {
-            let mut lacking: Vec<_> = soon.lacking(need).map(str::to_owned).collect();
-            if lacking.is_empty() {
-                // Enough in all, but in parts of several GPUs.
-                lacking.push("GPU".into());
-            }
-            let found = self.victim(&walk.cands[i], unit, &chosen, &lacking);
+            let lacking = lacking(&soon, need);
+            let found = self.victim(now, &walk.cands[i], unit, &chosen, &lacking);
             let Some((lease, ready)) = found else {
-                self.want_idle(walk.cands[i].asker, &lacking, out);
+                self.want_idle(now, walk, i, out);
                 return false;
             };
             if ready > now {
@@ -52,40 +52,57 @@ impl Sched {
         }
         if let Some(ready) = later {
             walk.look_again_at(ready);
+            self.want_idle(now, walk, i, out);
             return false;
         }
         walk.soon = soon;
         for id in chosen {
             let lease = self.leases.get_mut(&id).expect("chosen from the leases");
-            lease.recalled = true;
+            lease.recalled = Some(now);
             out.push(Order::Recall { client: lease.client, lease: id });
         }
         true
     }
 
-    /// Asks for what others hold of `lacking`, for when it is idle.
-    fn want_idle(&mut self, asker: Asker, lacking: &[String], out: &mut Vec<Order>) {
-        let others = |l: &Lease| asker != Asker::Lease(l.client, l.key);
-        for (id, lease) in self.leases.iter_mut().filter(|(_, l)| !l.recalled && !l.wanted && others(l)) {
+    /// Asks for what others hold of what `cands[i]` lacks, for when they don't use it.
+    fn want_idle(&mut self, now: u64, walk: &mut Walk, i: usize, out: &mut Vec<Order>) {
+        let (asker, job, depth) = (walk.cands[i].asker, walk.cands[i].job, walk.cands[i].depth);
+        let lacking = lacking(&walk.soon, &self.entries[&asker].need);
+        for (id, lease) in
+            self.leases.iter_mut().filter(|(_, l)| l.recalled.is_none() && asker != Asker::Lease(l.client, l.key))
+        {
+            let again = lease.wanted == 1 && lease.job == job && lease.depth > depth;
+            let ready = if lease.wanted == 0 { now } else { lease.since + HOLD };
             let w = self.workers.get(&lease.worker);
-            if w.is_some_and(|w| !w.blocked && lacking.iter().any(|name| w.hold.get(name) > 0)) {
-                lease.wanted = true;
-                out.push(Order::RecallIdle { client: lease.client, lease: *id });
+            let helps = w.is_some_and(|w| !w.blocked && lacking.iter().any(|name| w.hold.get(name) > 0));
+            if !helps || (lease.wanted > 0 && !again) {
+                continue;
             }
+            if ready > now {
+                walk.look_again_at(ready);
+                continue;
+            }
+            lease.wanted += 1;
+            out.push(Order::RecallIdle { client: lease.client, lease: *id });
         }
     }
 
-    /// The lease that goes first, and from when on: of the entry that has most, the oldest.
-    fn victim(&self, cand: &Cand, unit: usize, chosen: &[LeaseId], lacking: &[String]) -> Option<(LeaseId, u64)> {
+    /// The lease that goes first, and from when on: one that has been held for long enough, of the entry that has most of
+    /// those, the oldest.
+    fn victim(
+        &self,
+        now: u64,
+        cand: &Cand,
+        unit: usize,
+        chosen: &[LeaseId],
+        lacking: &[String],
+    ) -> Option<(LeaseId, u64)> {
         let fair = self.leases.iter().filter(|(id, l)| {
             let w = self.workers.get(&l.worker);
             let helps = w.is_some_and(|w| !w.blocked && lacking.iter().any(|name| w.hold.get(name) > 0));
-            !l.recalled && helps && !chosen.contains(id) && self.may_recall(cand, unit, l, chosen)
+            l.recalled.is_none() && helps && !chosen.contains(id) && self.may_recall(cand, unit, l, chosen)
         });
-        let ready = |l: &Lease| {
-            let wants = self.entries.get(&Asker::Lease(l.client, l.key)).is_some_and(|e| e.outstanding() > 0);
-            if wants { l.since + HOLD } else { 0 }
-        };
+        let ready = |l: &Lease| (l.since + HOLD).max(now);
         let ranked = fair.map(|(id, l)| (ready(l), usize::MAX - self.leases_of(l, chosen), l.since, *id));
         ranked.min().map(|(ready, .., id)| (id, ready))
     }
@@ -111,4 +128,13 @@ impl Sched {
         let shallower = lease.depth < cand.depth;
         !own && (shallower || (lease.depth == cand.depth && more(self.leases_of(lease, chosen), mine)))
     }
+}
+
+/// Resources of which there is not enough; if there is enough in all, it lies in parts of several GPUs.
+fn lacking(soon: &Pool, need: &Resources) -> Vec<String> {
+    let mut names: Vec<_> = soon.lacking(need).map(str::to_owned).collect();
+    if names.is_empty() {
+        names.push("GPU".into());
+    }
+    names
 }

@@ -12,6 +12,10 @@ fn two_cpus() -> World {
     w
 }
 
+fn wanted(orders: &[Order]) -> Vec<Order> {
+    orders.iter().filter(|o| matches!(o, Order::RecallIdle { .. })).cloned().collect()
+}
+
 #[test]
 fn what_runs_is_bounded_by_what_is_free() {
     let mut w = two_cpus();
@@ -125,11 +129,68 @@ fn an_actor_gets_a_process_that_has_never_run_a_task() {
 }
 
 #[test]
-fn a_spare_lease_is_recalled_at_once_when_another_key_waits() {
+fn leases_are_asked_for_at_once_when_another_key_waits_and_recalled_after_a_tenth_of_a_second() {
     let mut w = two_cpus();
     w.demand(id(1), 1, cpus(1.0), 2, 0);
+    // Whether they are used the holder knows: it wants no more, and may be between two calls.
     w.demand(id(1), 1, cpus(1.0), 0, 0);
+    w.sleep(SECOND / 20);
+    let orders = w.demand(id(1), 2, cpus(1.0), 1, 0);
+    assert_eq!((wanted(&orders).len(), recalls(&orders)), (2, 0));
+    assert_eq!((w.sched.next_deadline(), wanted(&w.demand(id(1), 3, cpus(1.0), 1, 0))), (Some(SECOND / 10), vec![]));
+    assert_eq!(recalls(&w.sleep(SECOND / 20)), 2);
+}
+
+#[test]
+fn what_was_held_for_long_is_recalled_at_once() {
+    let mut w = two_cpus();
+    w.demand(id(1), 1, cpus(1.0), 2, 0);
+    w.sleep(SECOND);
+    let orders = w.demand(id(1), 2, cpus(1.0), 1, 0);
+    assert_eq!((wanted(&orders).len(), recalls(&orders)), (0, 1));
+}
+
+#[test]
+fn a_recalled_lease_with_a_long_task_is_not_waited_for_while_another_could_come() {
+    let mut w = two_cpus();
+    w.demand(id(1), 1, cpus(1.0), 10, 0);
+    w.sleep(SECOND);
     assert_eq!(recalls(&w.demand(id(1), 2, cpus(1.0), 1, 0)), 1);
+    assert_eq!(recalls(&w.sleep(SECOND / 10 - 1)), 0);
+    assert_eq!(recalls(&w.sleep(1)), 1);
+    let second = w.leases_of(id(1), 1)[1];
+    w.give_back(second);
+    w.start_all();
+    assert_eq!(w.leases_of(id(1), 2).len(), 1);
+}
+
+#[test]
+fn drivers_that_never_stop_calling_take_turns_of_a_tenth_of_a_second() {
+    let mut w = World::new(cpus(2.0));
+    let drivers = [1, 2, 3, 4].map(id);
+    for (n, driver) in drivers.into_iter().enumerate() {
+        w.join(driver, n as u32 + 1, true);
+    }
+    drivers.into_iter().for_each(|driver| drop(w.demand(driver, 1, cpus(1.0), 1, 0)));
+    let (mut switches, mut waits) = (0, drivers.map(|driver| (driver, w.now)).to_vec());
+    while w.now < 10 * SECOND {
+        w.start_all();
+        w.sleep(SECOND / 100);
+        for (lease, held) in w.leases.clone() {
+            waits.retain(|(driver, _)| *driver != held.client);
+            if held.recalled {
+                w.give_back(lease);
+                w.demand(held.client, 1, cpus(1.0), 1, 0);
+                switches += 1;
+                waits.push((held.client, w.now));
+            }
+        }
+        assert!(waits.iter().all(|(_, since)| w.now - since <= 2 * SECOND / 10), "{waits:?} at {}", w.now);
+    }
+    assert!((100..=200).contains(&switches), "{switches}");
+    for driver in drivers {
+        assert!(w.granted[&(driver, 1)] >= 25, "{:?}", w.granted);
+    }
 }
 
 #[test]
@@ -146,7 +207,7 @@ fn a_wanted_lease_is_recalled_after_a_tenth_of_a_second_for_who_has_none() {
 }
 
 #[test]
-fn a_deeper_lease_is_asked_for_once_for_when_it_is_idle() {
+fn a_deeper_lease_is_asked_for_twice_and_never_interrupted() {
     let mut w = World::new(cpus(1.0));
     w.join(id(1), 1, true);
     w.start_all();
@@ -157,14 +218,14 @@ fn a_deeper_lease_is_asked_for_once_for_when_it_is_idle() {
     w.demand(caller, 1, cpus(1.0), 1, 1);
     w.start_all();
     let deeper = w.leases_of(caller, 1)[0];
-    let wanted = |orders: &[Order]| {
-        let all = orders.iter().filter(|o| matches!(o, Order::RecallIdle { .. }));
-        all.cloned().collect::<Vec<_>>()
-    };
+    let asked = [Order::RecallIdle { client: caller, lease: deeper }];
     let orders = w.demand(id(1), 2, cpus(1.0), 1, 0);
-    assert_eq!(wanted(&orders), [Order::RecallIdle { client: caller, lease: deeper }]);
-    assert_eq!(recalls(&orders), 0, "it is not interrupted");
+    assert_eq!((wanted(&orders), recalls(&orders)), (asked.to_vec(), 0));
     assert_eq!(wanted(&w.demand(id(1), 2, cpus(1.0), 9, 0)), []);
+    // Used or not: after a tenth of a second it is to go when it is idle, and is still not interrupted.
+    let orders = w.sleep(SECOND / 10);
+    assert_eq!((wanted(&orders), recalls(&orders)), (asked.to_vec(), 0));
+    assert_eq!((wanted(&w.sleep(SECOND)), w.sched.next_deadline().is_some_and(|at| at < 2 * SECOND)), (vec![], false));
     w.give_back(deeper);
     assert_eq!(w.leases_of(id(1), 2).len(), 1);
 }

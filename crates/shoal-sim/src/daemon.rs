@@ -160,7 +160,8 @@ impl World {
     pub(crate) fn recall_one(&mut self) {
         let leases: Vec<(LeaseId, Pid)> = self.daemon.leases.iter().map(|(l, (p, _))| (*l, *p)).collect();
         if let Some((lease, pid)) = self.choices.pick(&leases) {
-            self.processes[pid].inbox.push_back(News::Recalled(lease));
+            let news = if lease.0.is_multiple_of(2) { News::Recalled(lease) } else { News::WantedBack(lease) };
+            self.processes[pid].inbox.push_back(news);
         }
     }
 

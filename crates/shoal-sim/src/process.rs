@@ -115,6 +115,7 @@ impl Process {
 pub(crate) enum News {
     Granted { key: u32, lease: LeaseId, worker: Pid },
     Recalled(LeaseId),
+    WantedBack(LeaseId),
     ActorUp { actor: ActorId, incarnation: u32, worker: Pid, kept: Vec<RefWire> },
     ActorRestarting { actor: ActorId, incarnation: u32, worker: Pid },
     ActorDead { actor: ActorId, worker: Option<Pid>, error: ErrorValue },

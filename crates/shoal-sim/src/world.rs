@@ -364,6 +364,7 @@ impl World {
                 Event::Granted { key, lease, lane, worker: address(worker) }
             }
             News::Recalled(lease) => Event::Recalled(lease),
+            News::WantedBack(lease) => Event::WantedBack(lease),
             News::ActorUp { actor, incarnation, worker, kept } => {
                 let lane = lane_id(pid, worker);
                 Event::ActorUp { actor, incarnation, lane, worker: address(worker), kept }
