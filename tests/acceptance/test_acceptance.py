@@ -13,6 +13,8 @@ PROGRAMS = sorted(HERE.glob("a[0-9]*.py"))
 LIMIT = 180
 
 
+# One at a time, with the machine to themselves: they assert times.
+@pytest.mark.alone
 @pytest.mark.timeout(LIMIT + 20)
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.stem)
 def test_program_ends_with_success(program):
