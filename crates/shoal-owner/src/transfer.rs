@@ -123,9 +123,11 @@ impl Objects {
         }
     }
 
-    /// The executor of a call of ours keeps `r`, which we had lent it.
+    /// The executor of a call of ours keeps `r`, which we had lent it. Also when it is dead by now, as the news of an
+    /// actor's start may come late: the owner may not have heard yet what the dead had said of the ref, and must keep it
+    /// until then, whatever we let go of (XFER-5).
     pub fn credit_kept(&mut self, r: &RefWire, executor: WorkerId) {
-        if r.owner.worker == executor || self.dead.contains(&executor) {
+        if r.owner.worker == executor {
             return;
         }
         if self.is_mine(r) {
