@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import shoal
@@ -28,6 +33,23 @@ def longer(value: bytearray, path: Path) -> bytearray:
     with path.open("a") as file:
         file.write("x")
     return value + b"w"
+
+
+@shoal.remote(max_retries=3)
+def gated(folder: Path) -> bytearray:
+    """A second run waits for a file `go`."""
+    first = folder / "first"
+    while first.exists() and not (folder / "go").exists():
+        time.sleep(0.005)
+    first.touch()
+    return bytearray(LARGE)
+
+
+@shoal.remote
+def when_there(path: Path) -> bool:
+    while not path.exists():
+        time.sleep(0.005)
+    return True
 
 
 @shoal.remote(max_retries=0)
@@ -177,3 +199,130 @@ def test_everything_that_can_be_lost_is_made_again_under_load(two_cpus, tmp_path
                 _ffi.lose(ref, n % 2 == 0)
         lengths = [length.remote(ref) for ref in refs]
         assert get(lengths) == [LARGE + n for n in range(20)]
+
+
+@shoal.remote(max_retries=3)
+def nest(path: Path) -> list[Any]:
+    with path.open("a") as file:
+        file.write("x")
+    return [shoal.put(bytearray(LARGE)), bytearray(LARGE)]
+
+
+@TELLS
+def test_a_value_that_holds_references_is_made_again_with_others(two_cpus, tmp_path: Path, tell: bool):
+    path = tmp_path / "runs"
+    ref = nest.remote(path)
+    first = get(ref)[0]
+    _ffi.lose(ref, tell)
+    second = get(ref)[0]
+    assert first != second and runs(path) == 2
+    _ffi.lose(ref, tell)
+    assert get(inner_length.remote([ref])) == 2 and runs(path) == 3
+    assert len(get(first)) == len(get(second)) == len(get(get(ref)[0])) == LARGE
+    del ref, first, second
+    end = time.monotonic() + 10
+    while json.loads(_ffi.status())["object_store"]["object_bytes"] > 0:
+        assert time.monotonic() < end, "something holds what nobody can reach"
+        time.sleep(0.01)
+
+
+def test_wait_says_not_ready_while_a_value_is_made_again(two_cpus, tmp_path: Path):
+    ref, other = gated.remote(tmp_path), make.remote(tmp_path / "runs")
+    # Seen ready before: by a look, and by a wait that had to sleep.
+    assert shoal.wait([ref, other], num_returns=2, timeout=30)[1] == []
+    assert shoal.wait([ref, other], num_returns=2, timeout=0)[1] == []
+    _ffi.lose(ref, True)
+    for _ in range(2):
+        assert shoal.wait([ref, other], num_returns=2, timeout=0.1) == ([other], [ref])
+        assert shoal.wait([other, ref], num_returns=1, timeout=30) == ([other], [ref])
+    waits = threading.Thread(target=shoal.wait, args=([ref],))
+    waits.start()
+    (tmp_path / "go").touch()
+    assert shoal.wait([other, ref], num_returns=2, timeout=30)[1] == []
+    waits.join()
+    assert len(get(ref)) == LARGE
+    # Where nobody has told the owner, only a reader finds out.
+    (tmp_path / "go").unlink()
+    _ffi.lose(ref, False)
+    assert shoal.wait([ref], timeout=0)[0] == [ref]
+    with pytest.raises(exceptions.GetTimeoutError):
+        shoal.get(ref, timeout=0.1)
+    assert shoal.wait([ref], timeout=0)[1] == [ref]
+    (tmp_path / "go").touch()
+    assert len(get(ref)) == LARGE
+
+
+def test_a_get_has_one_time_limit_also_when_a_value_is_lost_meanwhile(two_cpus, tmp_path: Path):
+    slow, ref = when_there.remote(tmp_path / "slow"), gated.remote(tmp_path)
+    get(ref)
+    _ffi.lose(ref, False)
+    release = threading.Timer(1.7, (tmp_path / "slow").touch)
+    release.start()
+    begun = time.monotonic()
+    with pytest.raises(exceptions.GetTimeoutError, match="were not ready after 2 s"):
+        shoal.get([slow, ref], timeout=2)
+    # With a limit that began again, it would be 3.7 s.
+    assert time.monotonic() - begun < 3.4
+    release.join()
+    (tmp_path / "go").touch()
+    assert len(get(ref)) == LARGE
+
+
+BLOCK = 4 << 20
+
+
+@shoal.remote
+def block(path: Path, number: int) -> np.ndarray:
+    note(path, f"block {number}")
+    return np.full(BLOCK // 8, number, dtype=np.int64)
+
+
+@shoal.remote
+def plus_one(path: Path, array: np.ndarray) -> np.ndarray:
+    note(path, f"plus {array[0]}")
+    return array + 1
+
+
+def note(path: Path, line: str) -> None:
+    with path.open("a") as file:
+        file.write(f"{line}\n")
+
+
+def damage_spill_files() -> int:
+    """Changes bytes in each file of the daemon's that has no name any more; how many there were."""
+    pid, found = json.loads(_ffi.status())["pid"], 0
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        name = os.readlink(fd)
+        if not name.endswith(" (deleted)") or name.startswith("/memfd:"):
+            continue
+        found += 1
+        with fd.open("r+b") as file:
+            for at in range(100, fd.stat().st_size, 1 << 20):
+                file.seek(at)
+                file.write(b"damage")
+    return found
+
+
+def test_what_a_damaged_spill_file_held_is_made_again_two_steps_deep(tmp_path: Path):
+    notes = tmp_path / "notes"
+    with shoal.init(num_cpus=2, object_store_memory=64 << 20, object_spilling_directory=tmp_path / "spill"):
+        firsts = [block.remote(notes, 100 * number) for number in range(20)]
+        # What is between them is let go of: it has to be made, too.
+        lasts = [plus_one.remote(notes, plus_one.remote(notes, first)) for first in firsts]
+        assert len(shoal.wait(lasts, num_returns=20, timeout=60)[0]) == 20
+        before = notes.read_text().splitlines()
+        assert sorted(before) == sorted(
+            f"{what} {100 * number + more}"
+            for number in range(20)
+            for what, more in [("block", 0), ("plus", 0), ("plus", 1)]
+        )
+        assert damage_spill_files() > 0
+        for number, last in enumerate(lasts):
+            array = get(last)
+            assert array.shape == (BLOCK // 8,) and bool((array == 100 * number + 2).all())
+            del array
+        again = notes.read_text().splitlines()[len(before) :]
+        # The owner found the last value damaged, a worker the first: all three steps ran again.
+        assert {"block 0", "plus 0", "plus 1"} <= set(again), again
+        # Nothing ran more often than it had to.
+        assert len(again) == len(set(again)), again

@@ -311,4 +311,6 @@ pub enum Order {
     },
     /// Kill this worker's process (`cancel(force=True)`).
     KillWorker(WorkerId),
+    /// The object, which had a value, has none any more: that was lost, and another is on its way.
+    Unready(ObjectId),
 }

@@ -21,7 +21,7 @@ use crate::{
     objects::{Count, Dependent},
     tasks::{Answer, Cancel, may_retry},
 };
-use shoal_types::{ActorId, CallSpec, ErrorValue, TaskId, Value};
+use shoal_types::{ActorId, CallSpec, ErrorValue, ObjectId, TaskId, Value};
 use std::sync::Arc;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,6 +43,8 @@ pub(crate) struct Call {
     /// How often it was pushed.
     pub pushes: u16,
     pub retries: u32,
+    /// As of a task.
+    pub inside: Box<[ObjectId]>,
     pub cancel: Option<Cancel>,
     /// When it was submitted.
     pub born: u64,
@@ -93,8 +95,8 @@ impl Owner {
         if !actor.unordered {
             actor.queue.push_back((place, id));
         }
-        let state = CallState::Waiting(left);
-        self.calls.insert(id, Call { spec, state, place, pushes: 0, retries: 0, cancel: None, born: self.now });
+        let (state, inside, born) = (CallState::Waiting(left), Box::default(), self.now);
+        self.calls.insert(id, Call { spec, state, place, pushes: 0, retries: 0, inside, cancel: None, born });
         match error {
             Some(error) => self.fail_call(id, error, out),
             None if left == 0 => self.call_ready(id, out),

@@ -11,9 +11,11 @@
 //!   before it. What is still there is not replaced.
 //! - LIN-6 who waits for a value waits on while it is made again; a task or call whose argument was lost has not begun
 //!   and spends no retry. An ordered actor's call with others behind it can't have its turn again: it fails.
-//! - LIN-7 what can't be made again is an error that says why. Puts, calls of actors and generators' items never can; nor
-//!   what holds refs: calls that were sent the lost value were lent those refs, and a second value would hold others.
+//! - LIN-7 what can't be made again is an error that says why. Puts, calls of actors and generators' items never can.
 //! - LIN-8 work lists, never recursion: a chain of any length needs no stack.
+//! - LIN-9 a value that held refs may hold others when it is made again. Those of the lost one stay counted as long as
+//!   the object: calls that were sent that value are lent them. Which refs a task or call was lent inside its values is
+//!   noted when it is pushed, not looked up when it replies.
 use crate::{
     Order, Owner,
     calls::CallState,
@@ -43,8 +45,6 @@ pub(crate) enum Made {
     ByCall,
     /// A generator's item.
     Item,
-    /// However: it holds refs.
-    Holds,
     /// By a task with `max_retries=0`.
     Once,
     /// By a task that has no try left.
@@ -247,20 +247,18 @@ impl Owner {
         let is_it = |e: &&mut Entry| matches!(&e.value, Some(Value::Stored { loc: known, .. }) if known == loc);
         let Some(entry) = self.objects.map.get_mut(&id).filter(is_it) else { return };
         let (owner, refs) = (entry.owner, entry.value.take().map(|v| v.refs().to_vec()).unwrap_or_default());
-        let holds = !refs.is_empty();
-        if holds {
-            entry.shared.get_or_insert_default().former = refs;
+        if !refs.is_empty() {
+            entry.shared.get_or_insert_default().former.extend(refs);
         }
         if owner.worker == self.me.worker {
             out.push(Order::Free { id, loc: *loc });
-            if holds {
-                let error = Value::Error(Arc::new(self.cannot(id, Made::Holds, Refusal::NoRecord, why)));
-                return self.objects.set_value(id, error, out);
-            }
             self.make_again(id, why, out);
         } else {
             self.objects.send(owner, PeerMsg::Lost { id, loc: *loc }, out);
             self.objects.fetch(&id, out);
+        }
+        if !self.is_ready(&id) {
+            out.push(Order::Unready(id));
         }
     }
 
@@ -307,7 +305,8 @@ impl Owner {
         }
         let (left, error) = self.lend(&spec.args, Dependent::Task(id), out);
         let (state, cancel, born) = (TaskState::Waiting(left), None, self.now);
-        self.tasks.insert(id, Task { spec, state, place: 0, pushes, retries, cancel, born, again: true });
+        let (inside, again) = (Box::default(), true);
+        self.tasks.insert(id, Task { spec, state, place: 0, pushes, retries, inside, cancel, born, again });
         match error {
             Some(error) => self.fail_task(id, error, out),
             None if left == 0 => self.enqueue(id),
@@ -354,7 +353,6 @@ impl Owner {
         let (kind, because) = match made {
             Made::Put => (ErrorKind::Reconstruction, "it was put, and nothing says how it was made".to_owned()),
             Made::ByCall => (ErrorKind::Reconstruction, "a method of an actor made it".into()),
-            Made::Holds => (ErrorKind::Reconstruction, "it holds references".into()),
             Made::Item => (ErrorKind::Reconstruction, "it is an item of a generator".into()),
             Made::Once => (ErrorKind::Reconstruction, "its task has max_retries=0".into()),
             Made::Freed => (ErrorKind::Reconstruction, "nothing is kept of how it was made".into()),
@@ -387,21 +385,18 @@ impl Owner {
         }
         for (index, value) in (0..).zip(values) {
             let id = ObjectId::new(task, index);
-            let awaited = self.objects.map.get(&id).is_some_and(|e| e.pending);
-            if awaited && value.refs().is_empty() {
+            if self.objects.map.get(&id).is_some_and(|e| e.pending) {
+                self.objects.returned(&value, worker, &lent);
                 self.objects.set_value(id, value, out);
-                continue;
-            }
-            self.objects.discard(&value, worker, id, &lent, out);
-            if awaited {
-                let error = self.cannot(id, Made::Holds, Refusal::NoRecord, "and made again once");
-                self.objects.set_value(id, Value::Error(Arc::new(error)), out);
+            } else {
+                self.objects.discard(&value, worker, id, &lent, out);
             }
         }
         self.fail_returns(task, n, &Arc::new(crate::tasks::too_few()), out);
     }
 
-    /// How the arguments stand of what is about to be sent; `who` waits for those that are lost.
+    /// How the arguments stand of what is about to be sent; `who` waits for those that are lost. If there are none, what
+    /// they hold is lent from now on (LIN-9).
     pub(crate) fn deps_now(&mut self, who: Dependent, out: &mut Vec<Order>) -> Deps {
         let args = match who {
             Dependent::Task(id) => self.tasks.get(&id).map(|t| &t.spec.args),
@@ -409,21 +404,36 @@ impl Owner {
             Dependent::Actor(id) => self.actors.get(&id).and_then(|a| a.creation.as_ref()).map(|c| &c.args),
         };
         let Some(args) = args else { return Deps::Ready };
-        let failed = args.deps.iter().find_map(|r| match self.value(&r.id) {
-            Some(Value::Error(e)) => Some(e.clone()),
-            Some(Value::Inline { .. } | Value::Stored { .. }) | None => None,
-        });
-        if let Some(error) = failed {
-            return Deps::Failed(error);
+        let (mut missing, mut inside) = (Vec::new(), Vec::new());
+        for r in &args.deps {
+            match self.value(&r.id) {
+                Some(Value::Error(error)) => return Deps::Failed(error.clone()),
+                Some(value) => inside.extend(value.refs().iter().map(|r| r.id)),
+                None => missing.push(r.id),
+            }
         }
-        let missing: Vec<ObjectId> = args.deps.iter().filter(|r| !self.is_ready(&r.id)).map(|r| r.id).collect();
+        if missing.is_empty() {
+            self.lend_inside(who, inside);
+            return Deps::Ready;
+        }
         for id in &missing {
             if let Some(entry) = self.objects.map.get_mut(id) {
                 entry.dependents.push(who);
                 self.objects.fetch(id, out);
             }
         }
-        if missing.is_empty() { Deps::Ready } else { Deps::Missing(missing.len() as u32) }
+        Deps::Missing(missing.len() as u32)
+    }
+
+    fn lend_inside(&mut self, who: Dependent, inside: Vec<ObjectId>) {
+        let noted = match who {
+            Dependent::Task(id) => self.tasks.get_mut(&id).map(|t| &mut t.inside),
+            Dependent::Call(id) => self.calls.get_mut(&id).map(|c| &mut c.inside),
+            Dependent::Actor(_) => None,
+        };
+        if let Some(noted) = noted {
+            *noted = inside.into();
+        }
     }
 
     /// LIN-6.
@@ -535,7 +545,7 @@ impl Owner {
         assert!(bytes <= self.lineage.limit || self.tasks.values().any(|t| t.again), "LIN-3: {bytes} bytes");
     }
 
-    /// The refs that an object contains: in its value, and in one that was lost (LIN-7). For tests.
+    /// The refs that an object contains: in its value, and in those that were lost (LIN-9). For tests.
     pub fn inside(&self, id: &ObjectId) -> Vec<RefWire> {
         self.objects.map.get(id).into_iter().flat_map(Entry::inside).copied().collect()
     }

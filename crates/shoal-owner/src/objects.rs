@@ -53,7 +53,7 @@ pub(crate) struct Shared {
     pub holders: FxHashMap<(WorkerId, Flow), i64>,
     /// Who asked for the value before there was one.
     pub fetchers: Vec<Address>,
-    /// Owned or borrowed: the refs inside a value that was lost: calls that were sent it are lent them (LIN-7).
+    /// Owned or borrowed: the refs inside values that were lost: calls that were sent them are lent those (LIN-9).
     pub former: Vec<RefWire>,
 }
 

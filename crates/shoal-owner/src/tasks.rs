@@ -15,7 +15,7 @@
 use crate::{
     Order, Owner,
     history::End,
-    objects::{Count, Dependent, Entry},
+    objects::{Count, Dependent},
     transfer::Lent,
 };
 use shoal_types::{
@@ -49,6 +49,8 @@ pub(crate) struct Task {
     /// How often it was pushed; the last push has this number less one.
     pub pushes: u16,
     pub retries: u32,
+    /// Refs inside its arguments' values, as they were sent last (LIN-9).
+    pub inside: Box<[ObjectId]>,
     pub cancel: Option<Cancel>,
     /// When it was submitted.
     pub born: u64,
@@ -91,8 +93,8 @@ impl Owner {
         let id = spec.id;
         let (left, error) = self.lend(&spec.args, Dependent::Task(id), out);
         self.expect_returns(id, spec.num_returns, spec.window);
-        let state = TaskState::Waiting(left);
-        let task = Task { spec, state, place: 0, pushes: 0, retries: 0, cancel: None, born: self.now, again: false };
+        let (state, inside, born) = (TaskState::Waiting(left), Box::default(), self.now);
+        let task = Task { spec, state, place: 0, pushes: 0, retries: 0, inside, cancel: None, born, again: false };
         self.tasks.insert(id, task);
         match error {
             Some(error) => self.fail_task(id, error, out),
@@ -244,16 +246,15 @@ impl Owner {
 
     /// What was lent with the call that gave these values; nothing when none holds a ref, nobody asks then.
     pub(crate) fn lent_with(&self, id: &TaskId, values: &[Value]) -> Lent {
-        let args = match (self.tasks.get(id), self.calls.get(id)) {
-            (Some(task), _) => &task.spec.args,
-            (None, Some(call)) => &call.spec.args,
-            (None, None) => return Lent::default(),
-        };
         if values.iter().all(|v| v.refs().is_empty()) {
             return Lent::default();
         }
-        let inside = args.deps.iter().filter_map(|r| self.objects.map.get(&r.id)).flat_map(Entry::inside);
-        Lent(args.refs.iter().chain(inside).map(|r| r.id).collect())
+        let (args, inside) = match (self.tasks.get(id), self.calls.get(id)) {
+            (Some(task), _) => (&task.spec.args, &task.inside),
+            (None, Some(call)) => (&call.spec.args, &call.inside),
+            (None, None) => return Lent::default(),
+        };
+        Lent(args.refs.iter().map(|r| r.id).chain(inside.iter().copied()).collect())
     }
 
     pub(crate) fn discard_all(&mut self, answer: &Answer, out: &mut Vec<Order>) {

@@ -24,6 +24,10 @@ fn why(w: &World, n: u64) -> ErrorValue {
     }
 }
 
+fn unready(n: u64) -> Order {
+    Order::Unready(object(n))
+}
+
 /// A world with a lease that is idle, on worker 10.
 fn warm() -> World {
     let mut w = World::default();
@@ -45,12 +49,12 @@ impl World {
 fn a_lost_value_is_made_again_by_its_task_and_who_waits_waits_on() {
     let mut w = warm();
     w.runs(&retried(1, 2, &[], &[]), 1, stored(1, &[]));
-    w.on(gone(1, 1), &[free(1, 1), push(10, 1, 1)]);
+    w.on(gone(1, 1), &[free(1, 1), unready(1), push(10, 1, 1)]);
     assert!(!w.owner.is_ready(&object(1)));
     w.on(Event::Wanted(vec![object(1)]), &[]);
     w.on(reply(1, 1, 10, vec![stored(2, &[])]), &[ready(1)]);
     assert_eq!(w.owner.value(&object(1)), Some(&stored(2, &[])));
-    w.on(gone(1, 2), &[free(1, 2), push(10, 1, 2)]);
+    w.on(gone(1, 2), &[free(1, 2), unready(1), push(10, 1, 2)]);
     w.on(reply(1, 2, 10, vec![stored(3, &[])]), &[ready(1)]);
     // Two retries are two times.
     w.on(gone(1, 3), &[free(1, 3), ready(1)]);
@@ -105,7 +109,7 @@ fn a_chain_is_made_again_from_where_it_is_missing_and_let_go_again() {
         w.drop_ref(&mine(n - 1), &[free(n - 1, n - 1)]);
     }
     assert_eq!(w.owner.lineage_size().0, 4);
-    w.on(gone(4, 4), &[free(4, 4), push(10, 1, 1)]);
+    w.on(gone(4, 4), &[free(4, 4), unready(4), push(10, 1, 1)]);
     for n in 1..=3 {
         let mut expect = vec![push(10, n + 1, 1)];
         expect.insert(0, ready(n));
@@ -155,9 +159,9 @@ fn small_arguments_are_held_and_put_ones_are_missed() {
     w.runs(&retried(4, 3, &[mine(2)], &[]), 4, stored(4, &[]));
     w.drop_ref(&mine(1), &[]);
     w.drop_ref(&mine(2), &[free(2, 2)]);
-    w.on(gone(3, 3), &[free(3, 3), push(10, 3, 1)]);
+    w.on(gone(3, 3), &[free(3, 3), unready(3), push(10, 3, 1)]);
     w.on(reply(3, 1, 10, vec![stored(13, &[])]), &[ready(3)]);
-    w.on(gone(4, 4), &[free(4, 4), ready(2), ready(4)]);
+    w.on(gone(4, 4), &[free(4, 4), ready(2), unready(4), ready(4)]);
     let error = why(&w, 4);
     assert_eq!(error.kind, ErrorKind::Reconstruction);
     assert!(error.message.contains(&object(2).to_string()) && error.message.contains("nothing is kept"));
@@ -185,7 +189,7 @@ fn what_is_still_there_is_not_replaced() {
     w.feed(submit(&two));
     w.feed(reply(1, 0, 10, vec![stored(1, &[]), stored(2, &[])]));
     let second = RefWire { id: shoal_types::ObjectId::new(task(1), 1), ..mine(1) };
-    w.on(gone(1, 1), &[free(1, 1), push(10, 1, 1)]);
+    w.on(gone(1, 1), &[free(1, 1), unready(1), push(10, 1, 1)]);
     let again = vec![stored(11, &[]), stored(12, &[])];
     w.on(reply(1, 1, 10, again), &[ready(1), Order::Free { id: second.id, loc: loc(12) }]);
     assert_eq!(w.owner.value(&second.id), Some(&stored(2, &[])));
@@ -214,7 +218,7 @@ fn the_oldest_is_let_go_beyond_the_bound_and_its_value_says_so() {
     let error = why(&w, 1);
     assert_eq!(error.kind, ErrorKind::LineageEvicted);
     assert!(error.message.contains("3000 bytes (SHOAL_MAX_LINEAGE_BYTES)"), "{}", error.message);
-    w.on(gone(20, 20), &[free(20, 20), push(10, 20, 1)]);
+    w.on(gone(20, 20), &[free(20, 20), unready(20), push(10, 20, 1)]);
 }
 
 #[test]
@@ -242,7 +246,7 @@ fn a_task_that_finds_its_argument_gone_has_not_begun() {
     w.runs(&retried(1, 3, &[], &[]), 1, stored(1, &[]));
     // No retry of its own: it may run once, and has not.
     w.on(submit(&spec(2, &[mine(1)], &[])), &[push(10, 2, 0)]);
-    w.on(not_begun(2, 0, &[(mine(1), loc(1))]), &[free(1, 1), push(10, 1, 1)]);
+    w.on(not_begun(2, 0, &[(mine(1), loc(1))]), &[free(1, 1), unready(1), push(10, 1, 1)]);
     w.on(reply(1, 1, 10, vec![stored(11, &[])]), &[ready(1), push(10, 2, 1)]);
     w.quiet(not_begun(2, 0, &[]));
     w.on(reply(2, 1, 10, vec![inline(&[])]), &[ready(2)]);
@@ -273,7 +277,7 @@ fn a_borrower_that_finds_nothing_tells_the_owner_and_asks_again() {
     w.on(message, &[Order::Ready(theirs.id)]);
     let lost = Event::StoredLost { id: theirs.id, loc: loc(1), why: "gone".into() };
     let told = PeerMsg::Lost { id: theirs.id, loc: loc(1) };
-    w.on(lost, &[send(2, 2, told), send(2, 3, PeerMsg::Fetch(theirs.id))]);
+    w.on(lost, &[send(2, 2, told), send(2, 3, PeerMsg::Fetch(theirs.id)), Order::Unready(theirs.id)]);
     assert!(!w.owner.is_ready(&theirs.id));
 }
 
@@ -282,7 +286,7 @@ fn an_owner_that_is_told_makes_it_again_before_it_answers() {
     let mut w = warm();
     w.runs(&retried(1, 3, &[], &[]), 1, stored(1, &[]));
     let lost = w.peer(3, PeerMsg::Lost { id: object(1), loc: loc(1) });
-    w.on(lost, &[free(1, 1), push(10, 1, 1)]);
+    w.on(lost, &[free(1, 1), unready(1), push(10, 1, 1)]);
     let fetch = w.peer(3, PeerMsg::Fetch(object(1)));
     w.quiet(fetch);
     let fetched = PeerMsg::Fetched { id: object(1), value: stored(11, &[]) };
@@ -296,9 +300,52 @@ fn a_cancelled_second_run_is_cancelled() {
     let mut w = World::default();
     w.warm(10);
     w.runs(&retried(1, 3, &[], &[]), 1, stored(1, &[]));
-    w.on(gone(1, 1), &[free(1, 1), push(10, 1, 1)]);
+    w.on(gone(1, 1), &[free(1, 1), unready(1), push(10, 1, 1)]);
     w.on(Event::Cancelled { id: object(1), force: false, recursive: false }, &[withdraw(10, 1)]);
     w.on(withdrawn(1, true), &[ready(1)]);
     assert_eq!(why(&w, 1).kind, ErrorKind::Cancelled);
     assert_eq!(w.owner.lineage_size(), (0, 0));
+}
+
+#[test]
+fn a_value_that_held_refs_is_made_again_and_may_hold_others() {
+    let mut w = warm();
+    let (old, new) = (foreign(5, 1), foreign(6, 1));
+    let counts = |w: &World, r: &RefWire| w.state(r).map(|s| (s.contained, s.credits));
+    w.runs(&retried(1, 2, &[], &[]), 1, stored(1, &[old]));
+    w.on(submit(&spec(2, &[mine(1)], &[])), &[push(10, 2, 0)]);
+    w.on(gone(1, 1), &[free(1, 1), unready(1), push(10, 1, 1)]);
+    w.on(reply(1, 1, 10, vec![stored(2, &[new])]), &[ready(1)]);
+    assert_eq!((counts(&w, &old), counts(&w, &new)), (Some((1, 1)), Some((1, 1))));
+    // It was sent the lost value: that one's ref was lent, the other was not.
+    w.on(reply(2, 0, 10, vec![inline(&[old, new])]), &[ready(2)]);
+    assert_eq!((counts(&w, &old), counts(&w, &new)), (Some((2, 1)), Some((2, 2))));
+    // It is sent the present one.
+    w.on(submit(&spec(3, &[mine(1)], &[])), &[push(10, 3, 0)]);
+    w.on(reply(3, 0, 10, vec![inline(&[old, new])]), &[ready(3)]);
+    assert_eq!((counts(&w, &old), counts(&w, &new)), (Some((3, 2)), Some((3, 2))));
+    w.quiet(Event::RefsDropped(vec![object(2), object(3)]));
+    let release = |to: u8, r: &RefWire| send(to, 1, PeerMsg::Release(vec![(r.id, 2)]));
+    w.drop_ref(&mine(1), &[free(1, 2), release(6, &new), release(5, &old)]);
+}
+
+#[test]
+fn a_borrower_keeps_the_refs_of_a_lost_value_and_gets_those_of_the_next() {
+    let mut w = warm();
+    let (theirs, old, new) = (foreign(3, 1), foreign(5, 1), foreign(6, 1));
+    w.feed(Event::RefTaken(theirs));
+    w.feed(Event::Wanted(vec![theirs.id]));
+    let fetched = |refs: &[RefWire], at| PeerMsg::Fetched { id: theirs.id, value: stored(at, refs) };
+    let first = w.peer(3, fetched(&[old], 1));
+    w.feed(first);
+    let orders = w.feed(Event::StoredLost { id: theirs.id, loc: loc(1), why: "gone".into() });
+    assert_eq!(orders.last(), Some(&Order::Unready(theirs.id)));
+    let second = w.peer(3, fetched(&[new], 2));
+    w.feed(second);
+    for r in [&old, &new] {
+        assert_eq!(w.state(r).map(|s| (s.contained, s.credits)), Some((1, 1)));
+    }
+    let orders = w.feed(Event::RefsDropped(vec![theirs.id]));
+    assert_eq!(orders.len(), 2, "both are released: {orders:?}");
+    assert!(!w.owner.knows(&old.id) && !w.owner.knows(&new.id));
 }

@@ -33,7 +33,7 @@ pub(crate) fn put(value: &Bound<'_, PyAny>) -> PyResult<ObjectRef> {
 #[pyfunction]
 pub(crate) fn get<'py>(refs: &Bound<'py, PyAny>, timeout: Option<f64>, copy: bool) -> PyResult<Bound<'py, PyAny>> {
     let py = refs.py();
-    let runtime = runtime(py)?;
+    let (runtime, limit) = (runtime(py)?, Limit::new(timeout));
     if let Ok(one) = refs.cast::<ObjectRef>() {
         let id = one.get().id(py)?;
         let value = match runtime.value(&id) {
@@ -42,28 +42,53 @@ pub(crate) fn get<'py>(refs: &Bound<'py, PyAny>, timeout: Option<f64>, copy: boo
                 if runtime.waits_in_turn(&id) {
                     py.detach(|| runtime.hint_together(&id));
                 }
-                wait_for(py, &runtime, &[id], timeout)?;
-                runtime.value(&id).ok_or_else(|| dead(py, &runtime))?
+                value_of(py, &runtime, id, &limit)?
             }
         };
-        return open(py, &runtime, id, value, timeout, copy);
+        return open(py, &runtime, id, value, &limit, copy);
     }
     let mut ids = ids_of(refs)?;
-    let mut values = runtime.values(&ids);
-    if values.iter().any(Option::is_none) {
-        wait_for(py, &runtime, &ids, timeout)?;
-        values = runtime.values(&ids);
-    }
-    if let Some(at) = values.iter().position(|value| value.as_ref().is_some_and(Value::is_error)) {
-        values.drain(..at);
-        ids.drain(..at);
-    }
+    let values = values_of(py, &runtime, &mut ids, &limit)?;
     let out = PyList::empty(py);
     for (id, value) in ids.iter().zip(values) {
-        let value = value.ok_or_else(|| dead(py, &runtime))?;
-        out.append(open(py, &runtime, *id, value, timeout, copy)?)?;
+        out.append(open(py, &runtime, *id, value, &limit, copy)?)?;
     }
     Ok(out.into_any())
+}
+
+/// Waits until the object has a value. One that is lost as soon as it is there is awaited once more.
+fn value_of(py: Python<'_>, runtime: &Runtime, id: ObjectId, limit: &Limit) -> PyResult<Value> {
+    loop {
+        wait_for(py, runtime, &[id], limit)?;
+        if let Some(value) = runtime.value(&id) {
+            return Ok(value);
+        }
+        alive(py, runtime)?;
+    }
+}
+
+/// The values of several. When one of them is an error, only it is left: it is what `get` raises.
+fn values_of(py: Python<'_>, runtime: &Runtime, ids: &mut Vec<ObjectId>, limit: &Limit) -> PyResult<Vec<Value>> {
+    let mut waited = false;
+    loop {
+        let values = runtime.values(ids);
+        if let Some(at) = values.iter().position(|value| value.as_ref().is_some_and(Value::is_error)) {
+            *ids = vec![ids[at]];
+            return Ok(values.into_iter().nth(at).flatten().into_iter().collect());
+        }
+        if let Some(all) = values.into_iter().collect() {
+            return Ok(all);
+        }
+        if std::mem::replace(&mut waited, true) {
+            alive(py, runtime)?;
+        }
+        wait_for(py, runtime, ids, limit)?;
+    }
+}
+
+/// Raises what the session died of, if it did.
+fn alive(py: Python<'_>, runtime: &Runtime) -> PyResult<()> {
+    runtime.dead().map_or(Ok(()), |error| Err(errors::exception(py, &error)))
 }
 
 fn open<'py>(
@@ -71,7 +96,7 @@ fn open<'py>(
     runtime: &Runtime,
     id: ObjectId,
     mut value: Value,
-    timeout: Option<f64>,
+    limit: &Limit,
     copy: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
     loop {
@@ -83,8 +108,7 @@ fn open<'py>(
             Ok(bytes) => return decode(py, bytes, copy),
             Err((loc, error)) if error.kind == ErrorKind::ObjectLost => {
                 py.detach(|| runtime.value_lost(id, loc, error));
-                wait_for(py, runtime, &[id], timeout)?;
-                value = runtime.value(&id).ok_or_else(|| dead(py, runtime))?;
+                value = value_of(py, runtime, id, limit)?;
             }
             Err((_, error)) => return Err(errors::exception(py, &error)),
         }
@@ -114,18 +138,26 @@ fn ids_of(refs: &Bound<'_, PyAny>) -> PyResult<Vec<ObjectId>> {
     Ok(ids)
 }
 
-fn dead(py: Python<'_>, runtime: &Runtime) -> PyErr {
-    match runtime.dead() {
-        Some(error) => errors::exception(py, &error),
-        None => errors::local(py, "System", "the session ended while a value was awaited"),
+/// Until when a call waits: one time, however often it sleeps.
+pub(crate) struct Limit {
+    timeout: Option<f64>,
+    until: Option<Instant>,
+}
+
+impl Limit {
+    /// From now on, in seconds.
+    pub fn new(timeout: Option<f64>) -> Self {
+        let after = |t| Instant::now() + Duration::try_from_secs_f64(t).unwrap_or(Duration::from_secs(1 << 30));
+        Self { timeout, until: timeout.map(after) }
     }
 }
 
-fn wait_for(py: Python<'_>, runtime: &Runtime, ids: &[ObjectId], timeout: Option<f64>) -> PyResult<()> {
+/// Waits for all of these, or an error among them.
+fn wait_for(py: Python<'_>, runtime: &Runtime, ids: &[ObjectId], limit: &Limit) -> PyResult<()> {
     let distinct = distinct(ids);
     let ids = distinct.as_deref().unwrap_or(ids);
     let waiter = runtime.want_all(ids);
-    match sleep(py, runtime, &waiter, timeout) {
+    match sleep(py, runtime, &waiter, limit) {
         Ok(true) => {
             // An error among them ended the wait.
             if waiter.missing() > 0 {
@@ -139,7 +171,7 @@ fn wait_for(py: Python<'_>, runtime: &Runtime, ids: &[ObjectId], timeout: Option
                 "{} of {} objects were not ready after {} s; shoal.util.why(ref) says what one waits for",
                 runtime.are_ready(ids).iter().filter(|r| !**r).count(),
                 ids.len(),
-                timeout.unwrap_or(0.0)
+                limit.timeout.unwrap_or(0.0)
             );
             Err(errors::local(py, "GetTimeout", &text))
         }
@@ -158,16 +190,14 @@ fn distinct(ids: &[ObjectId]) -> Option<Vec<ObjectId>> {
 }
 
 /// Waits, mostly without the GIL; a signal is looked at with it. False when the time is over.
-pub(crate) fn sleep(py: Python<'_>, runtime: &Runtime, waiter: &Arc<Waiter>, timeout: Option<f64>) -> PyResult<bool> {
+pub(crate) fn sleep(py: Python<'_>, runtime: &Runtime, waiter: &Arc<Waiter>, limit: &Limit) -> PyResult<bool> {
     errors::take_raised()?;
     if waiter.done() {
         return Ok(true);
     }
-    let deadline =
-        timeout.map(|t| Instant::now() + Duration::try_from_secs_f64(t).unwrap_or(Duration::from_secs(1 << 30)));
-    let _blocking = (timeout != Some(0.0)).then(Blocking::begin);
+    let _blocking = (limit.timeout != Some(0.0)).then(Blocking::begin);
     loop {
-        match hold::wait(py, runtime, waiter, deadline) {
+        match hold::wait(py, runtime, waiter, limit.until) {
             Waited::Done => return Ok(true),
             Waited::Timeout => return Ok(false),
             Waited::Interrupted => raise_pending(py)?,
@@ -186,12 +216,10 @@ pub(crate) fn wait_mixed<'py>(
     let runtime = runtime(py)?;
     let ids = ids_of(refs)?;
     let waiter = runtime.want(&ids, num_returns.min(ids.len()));
-    let waited = sleep(py, &runtime, &waiter, timeout);
+    let waited = sleep(py, &runtime, &waiter, &Limit::new(timeout));
     runtime.unwant(&ids, &waiter);
     waited?;
-    if let Some(error) = runtime.dead() {
-        return Err(errors::exception(py, &error));
-    }
+    alive(py, &runtime)?;
     let (ready, rest) = (PyList::empty(py), PyList::empty(py));
     let there = runtime.are_ready(&ids);
     for (item, is_ready) in refs.try_iter()?.zip(there) {
@@ -205,7 +233,7 @@ pub(crate) fn wait_mixed<'py>(
 #[pyfunction]
 pub(crate) fn is_ready(py: Python<'_>, r#ref: &Bound<'_, ObjectRef>) -> PyResult<bool> {
     let id = r#ref.get().id(py)?;
-    Ok(r#ref.get().sight.is_ready() || runtime(py)?.are_ready(&[id])[0])
+    Ok(runtime(py)?.are_ready(&[id])[0])
 }
 
 /// For tests, in the dev profile alone: loses a value of this process's that lies in the object store.

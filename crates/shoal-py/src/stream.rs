@@ -8,7 +8,7 @@ use crate::codec::encode;
 use crate::current::{Blocking, set_running};
 use crate::errors;
 use crate::hooks::{call, hooks};
-use crate::objects::sleep;
+use crate::objects::{Limit, sleep};
 use crate::refs::{ObjectRef, meet};
 use crate::session::{epoch, runtime, runtime_of, try_runtime};
 use crate::worker::{Failed, Ticket};
@@ -18,7 +18,6 @@ use pyo3::types::{PyBytes, PyList, PyTuple};
 use shoal_types::{DYNAMIC, ObjectId, RefWire, STREAMING, TaskId};
 use shoal_worker::{NewItem, Next, Room, Runtime, Waited};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// `num_returns` as Python says it: -1 for "streaming", -2 for "dynamic".
 pub(crate) fn num_returns(n: i64) -> u32 {
@@ -93,8 +92,7 @@ impl StreamRef {
 
     /// The next item's ref; None when there is none within `timeout` seconds; StopIteration after the last.
     fn next(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<ObjectRef>> {
-        let runtime = self.runtime(py)?;
-        let deadline = timeout.map(|t| Instant::now() + Duration::try_from_secs_f64(t).unwrap_or(Duration::MAX / 4));
+        let (runtime, limit) = (self.runtime(py)?, Limit::new(timeout));
         loop {
             match runtime.read_item(self.handle) {
                 Next::Item(wire) => return Ok(Some(ObjectRef::owned(wire))),
@@ -107,8 +105,7 @@ impl StreamRef {
             }
             let id = [self.next_id(py)?];
             let waiter = runtime.want(&id, 1);
-            let left = deadline.map(|d| d.saturating_duration_since(Instant::now()).as_secs_f64());
-            let waited = sleep(py, &runtime, &waiter, left);
+            let waited = sleep(py, &runtime, &waiter, &limit);
             runtime.unwant(&id, &waiter);
             if !waited? {
                 return Ok(None);

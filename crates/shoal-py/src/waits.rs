@@ -1,6 +1,6 @@
 //! `wait`: a loop of it over ten thousand refs is a pass of a few nanoseconds a ref each time, no look-up.
 use crate::errors;
-use crate::objects::sleep;
+use crate::objects::{Limit, sleep};
 use crate::refs::ObjectRef;
 use crate::session::{epoch, runtime};
 use pyo3::exceptions::PyValueError;
@@ -24,7 +24,7 @@ pub(crate) fn wait<'py>(
     let py = refs.py();
     let runtime = runtime(py)?;
     let round = runtime.next_round();
-    let Some(mut ready) = look(refs, round, num_returns)? else { return Ok(None) };
+    let Some(mut ready) = look(refs, round, num_returns, runtime.losses())? else { return Ok(None) };
     // While nobody holds the GIL the list itself may change.
     let mut copy = None;
     if ready.len() < num_returns {
@@ -39,7 +39,7 @@ pub(crate) fn wait<'py>(
 
 /// One pass without Python code in it: the places of the first `needed` that are known to be ready. Nothing is allowed
 /// twice.
-fn look(refs: &Bound<'_, PyList>, round: u64, needed: usize) -> PyResult<Option<Vec<usize>>> {
+fn look(refs: &Bound<'_, PyList>, round: u64, needed: usize, losses: u64) -> PyResult<Option<Vec<usize>>> {
     let (now, len) = (epoch(), refs.len());
     let mut ready = Vec::with_capacity(needed.min(len));
     let mut twins = false;
@@ -53,7 +53,7 @@ fn look(refs: &Bound<'_, PyList>, round: u64, needed: usize) -> PyResult<Option<
         if !one.sight.meet(round) {
             return Err(twice());
         }
-        if ready.len() < needed && one.sight.is_ready() {
+        if ready.len() < needed && one.sight.is_ready(losses) {
             ready.push(at);
         }
     }
@@ -92,10 +92,11 @@ fn sleep_round(
     let items: Vec<_> = (0..refs.len()).filter_map(|at| item(refs, at)).collect();
     let seen: Vec<(ObjectId, &Sight)> = items.iter().map(|one| (one.get().wire.id, &one.get().sight)).collect();
     let round = runtime.begin_round(number, &seen, needed);
-    let slept = sleep(refs.py(), runtime, &round.waiter, timeout);
+    let slept = sleep(refs.py(), runtime, &round.waiter, &Limit::new(timeout));
     runtime.end_round(&round);
     slept?;
-    Ok(seen.iter().enumerate().filter(|(_, (_, sight))| sight.is_ready()).map(|(at, _)| at).take(needed).collect())
+    let ready = |(at, (_, sight)): (usize, &(ObjectId, &Sight))| sight.is_ready(round.losses).then_some(at);
+    Ok(seen.iter().enumerate().filter_map(ready).take(needed).collect())
 }
 
 /// The items at these places, which ascend, and the others; slice by slice.

@@ -71,7 +71,7 @@ impl World {
                     self.kill(worker, false);
                 }
             }
-            Order::Ready(_) => {}
+            Order::Ready(_) | Order::Unready(_) => {}
         }
         None
     }

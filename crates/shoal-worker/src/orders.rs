@@ -50,6 +50,7 @@ impl Runtime {
             Order::Push { lane, task, attempt } => self.push(state, lane, task, attempt),
             Order::Withdraw { lane, task } => self.withdraw(state, lane, task),
             Order::Ready(id) => self.ready(state, id),
+            Order::Unready(_) => self.unready(),
             Order::Reply { task, kept } => {
                 state.kept.insert(task, kept);
             }

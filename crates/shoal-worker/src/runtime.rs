@@ -105,6 +105,8 @@ pub struct Runtime {
     pub(crate) counter: AtomicU64,
     tokens: AtomicU64,
     pub(crate) rounds: AtomicU64,
+    /// How many values were lost, to be made again (SIGHT-1).
+    pub(crate) losses: AtomicU64,
 }
 
 impl Notices {
@@ -192,6 +194,7 @@ impl Runtime {
             counter: AtomicU64::new(0),
             tokens: AtomicU64::new(0),
             rounds: AtomicU64::new(0),
+            losses: AtomicU64::new(0),
             session,
         })
     }

@@ -1,7 +1,8 @@
 //! `wait` over many refs: whether an object is ready is a load or two in its ref, no look-up.
 //!
-//! - SIGHT-1 what a ref has seen ready stays so: a value may be replaced by an error, but an object never goes back to
-//!   having none while refs to it are there.
+//! - SIGHT-1 what a ref has seen ready stays so until some value is lost and made again (LIN-5): the ref notes how many
+//!   were lost before it saw it, and is looked up once more when there are more now. That is rare, and costs a look-up
+//!   a ref.
 //! - SIGHT-2 a ref that was looked at in vain gets a [`Watch`], which stays among its object's watchers until there is a
 //!   value or the ref goes. So a loop of `wait` asks the core once for each object, not once a round.
 //! - SIGHT-3 a round is one `wait`. Its number is written into the watches that it waits for under the state lock, and
@@ -12,14 +13,14 @@ use crate::state::{State, Watcher};
 use shoal_owner::Event;
 use shoal_types::ObjectId;
 use shoal_wait::Waiter;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
 
 /// What a ref knows of its object's readiness; a part of the ref.
 #[derive(Default)]
 pub struct Sight {
-    ready: AtomicBool,
+    seen: Seen,
     round: AtomicU64,
     watch: OnceLock<Arc<Watch>>,
 }
@@ -27,13 +28,29 @@ pub struct Sight {
 /// Shared by a ref and the object's watchers.
 #[derive(Default)]
 pub(crate) struct Watch {
-    ready: AtomicBool,
+    seen: Seen,
     round: AtomicU64,
+}
+
+/// Zero, or one more than the number of losses before the object was seen ready.
+#[derive(Default)]
+struct Seen(AtomicU64);
+
+impl Seen {
+    fn since(&self, losses: u64) -> bool {
+        self.0.load(Acquire) > losses
+    }
+
+    fn set(&self, losses: u64) {
+        self.0.store(losses + 1, Release);
+    }
 }
 
 /// One `wait` that has to sleep.
 pub struct Round {
     number: u64,
+    /// How many values had been lost when it began.
+    pub losses: u64,
     /// Done when enough of the round's objects are ready.
     pub waiter: Arc<Waiter>,
     /// Watched for by their ids (SIGHT-3).
@@ -41,10 +58,10 @@ pub struct Round {
 }
 
 impl Sight {
-    /// Whether the object was ready when somebody looked.
+    /// Whether the object was seen ready after so many losses ([`Runtime::losses`]).
     #[inline]
-    pub fn is_ready(&self) -> bool {
-        self.ready.load(Relaxed) || self.watch.get().is_some_and(|watch| watch.ready.load(Acquire))
+    pub fn is_ready(&self, losses: u64) -> bool {
+        self.seen.since(losses) || self.watch.get().is_some_and(|watch| watch.seen.since(losses))
     }
 
     /// Notes that this round has met the ref; false when it had before. Rounds note one after the other (the GIL).
@@ -62,6 +79,11 @@ impl Sight {
 }
 
 impl Watch {
+    /// Whether it is among its object's watchers.
+    fn waits(&self) -> bool {
+        self.seen.0.load(Relaxed) == 0
+    }
+
     /// Whether its ref is gone.
     pub(crate) fn abandoned(self: &Arc<Self>) -> bool {
         Arc::strong_count(self) == 1
@@ -87,6 +109,17 @@ impl State {
 }
 
 impl Runtime {
+    /// How many values were lost so far, to be made again.
+    #[inline]
+    pub fn losses(&self) -> u64 {
+        self.losses.load(Acquire)
+    }
+
+    /// An object has no value any more; under the state lock.
+    pub(crate) fn unready(&self) {
+        self.losses.fetch_add(1, Release);
+    }
+
     /// A number for the next round.
     pub fn next_round(&self) -> u64 {
         self.rounds.fetch_add(1, SeqCst) + 1
@@ -97,28 +130,29 @@ impl Runtime {
         let mut state = self.state.lock();
         self.drain_drops(&mut state);
         let (mut there, mut new, mut shared) = (0, Vec::new(), Vec::new());
-        let (mut unseen, mut awaited) = (Vec::new(), Vec::new());
+        let (mut unseen, mut awaited, losses) = (Vec::new(), Vec::new(), self.losses());
         for (id, sight) in refs {
-            if sight.is_ready() {
+            if sight.is_ready(losses) {
                 there += 1;
                 continue;
             }
             match sight.watch.get() {
-                Some(watch) => awaited.push((*id, watch)),
-                None if state.owner.is_ready(id) => {
-                    sight.ready.store(true, Relaxed);
+                Some(watch) if watch.waits() => awaited.push((*id, watch)),
+                _ if state.owner.is_ready(id) => {
+                    sight.seen.set(losses);
                     there += 1;
                 }
-                None => unseen.push((*id, *sight)),
+                _ => unseen.push((*id, *sight)),
             }
         }
         let waiter = Arc::new(Waiter::new(needed.saturating_sub(there)));
         if waiter.done() || state.dead.is_some() {
             let _ = waiter.finish();
-            return Round { number, waiter, shared };
+            return Round { number, losses, waiter, shared };
         }
         for (id, sight) in unseen {
             let watch = sight.watch.get_or_init(Arc::default);
+            watch.seen.0.store(0, Relaxed);
             state.watchers.entry(id).or_default().push(Watcher::Ref(Arc::clone(watch)));
             new.push(id);
             awaited.push((id, watch));
@@ -135,7 +169,7 @@ impl Runtime {
         if !new.is_empty() {
             self.feed(&mut state, Event::Wanted(new));
         }
-        Round { number, waiter, shared }
+        Round { number, losses, waiter, shared }
     }
 
     /// The round is over.
@@ -147,7 +181,7 @@ impl Runtime {
 
     /// A watched object is ready.
     pub(crate) fn saw(&self, state: &State, watch: &Watch) {
-        watch.ready.store(true, Release);
+        watch.seen.set(self.losses());
         if state.round_of(watch).is_some_and(|waiter| waiter.count_down()) {
             self.wake_leader();
         }

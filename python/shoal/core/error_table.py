@@ -163,8 +163,7 @@ OBJECTS = (
     Row(
         "ObjectReconstructionFailedError",
         "The value was lost from the object store and nothing can make it again; the text says why. Puts, results of "
-        "actors' methods, items of generators and values that hold references are not made again, nor what a task with "
-        "`max_retries=0` returned.",
+        "actors' methods and items of generators are not made again, nor what a task with `max_retries=0` returned.",
         "Return large values from tasks that may be tried again, or have the text's cause mended.",
         ("Reconstruction",),
     ),
