@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import threading
@@ -250,6 +251,24 @@ def test_wait_says_not_ready_while_a_value_is_made_again(two_cpus, tmp_path: Pat
     assert shoal.wait([ref], timeout=0)[1] == [ref]
     (tmp_path / "go").touch()
     assert len(get(ref)) == LARGE
+
+
+def test_an_event_loop_goes_on_while_a_value_is_made_again(two_cpus, tmp_path: Path):
+    ref = gated.remote(tmp_path)
+    get(ref)
+
+    async def waits() -> int:
+        asyncio.get_running_loop().call_later(0.1, (tmp_path / "go").touch)
+        return len(await ref)
+
+    _ffi.lose(ref, False)
+    assert asyncio.run(waits()) == LARGE
+    (tmp_path / "go").unlink()
+    _ffi.lose(ref, False)
+    future = ref.future()
+    assert not future.done()
+    (tmp_path / "go").touch()
+    assert len(future.result(30)) == LARGE
 
 
 def test_a_get_has_one_time_limit_also_when_a_value_is_lost_meanwhile(two_cpus, tmp_path: Path):

@@ -42,7 +42,7 @@ mod core_module {
     #[pymodule_export]
     use crate::look::{look, tell_stacks, tell_stacks_on, watch_folder};
     #[pymodule_export]
-    use crate::objects::{cancel, get, is_of_call, is_ready, lose, put, wait_mixed};
+    use crate::objects::{cancel, get, get_now, is_of_call, is_ready, lose, put, wait_mixed};
     #[pymodule_export]
     use crate::query::{kv_get, kv_put, named_actors, nodes, status, stop_instance};
     #[pymodule_export]

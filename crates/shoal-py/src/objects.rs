@@ -91,6 +91,18 @@ fn alive(py: Python<'_>, runtime: &Runtime) -> PyResult<()> {
     runtime.dead().map_or(Ok(()), |error| Err(errors::exception(py, &error)))
 }
 
+/// The value of a ref that has one, in a tuple; `None` when it has none, or turns out to be lost. Waits for no task.
+#[pyfunction]
+pub(crate) fn get_now<'py>(r#ref: &Bound<'py, ObjectRef>) -> PyResult<Option<(Bound<'py, PyAny>,)>> {
+    let py = r#ref.py();
+    let (runtime, id) = (runtime(py)?, r#ref.get().id(py)?);
+    match runtime.value(&id) {
+        Some(value) => Ok(read(py, &runtime, id, &value, false)?.map(|value| (value,))),
+        None => alive(py, &runtime).map(|()| None),
+    }
+}
+
+/// The object of a value; one that is lost is awaited.
 fn open<'py>(
     py: Python<'py>,
     runtime: &Runtime,
@@ -100,18 +112,32 @@ fn open<'py>(
     copy: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
     loop {
-        let bytes = match runtime.open(id, &value).map_err(|e| errors::exception(py, &e))? {
-            Ok(bytes) => Ok(bytes),
-            Err(loc) => py.detach(|| runtime.fetch(id, loc)).map_err(|e| (loc, e)),
-        };
-        match bytes {
-            Ok(bytes) => return decode(py, bytes, copy),
-            Err((loc, error)) if error.kind == ErrorKind::ObjectLost => {
-                py.detach(|| runtime.value_lost(id, loc, error));
-                value = value_of(py, runtime, id, limit)?;
-            }
-            Err((_, error)) => return Err(errors::exception(py, &error)),
+        match read(py, runtime, id, &value, copy)? {
+            Some(object) => return Ok(object),
+            None => value = value_of(py, runtime, id, limit)?,
         }
+    }
+}
+
+/// The object of a value; `None` when that is lost, which the core knows then.
+fn read<'py>(
+    py: Python<'py>,
+    runtime: &Runtime,
+    id: ObjectId,
+    value: &Value,
+    copy: bool,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let bytes = match runtime.open(id, value).map_err(|e| errors::exception(py, &e))? {
+        Ok(bytes) => Ok(bytes),
+        Err(loc) => py.detach(|| runtime.fetch(id, loc)).map_err(|e| (loc, e)),
+    };
+    match bytes {
+        Ok(bytes) => decode(py, bytes, copy).map(Some),
+        Err((loc, error)) if error.kind == ErrorKind::ObjectLost => {
+            py.detach(|| runtime.value_lost(id, loc, error));
+            Ok(None)
+        }
+        Err((_, error)) => Err(errors::exception(py, &error)),
     }
 }
 

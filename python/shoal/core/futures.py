@@ -1,4 +1,8 @@
-"""`await ref` and `ref.future()`; other waits of event loops."""
+"""`await ref` and `ref.future()`; other waits of event loops.
+
+A value that turns out to be lost when it is read is awaited once more: neither an event loop nor the notifier's thread
+waits while it is made again.
+"""
 
 import asyncio
 from collections.abc import Generator
@@ -27,31 +31,38 @@ class _Awaited:
 class _Promised:
     """A concurrent future that waits for the value of a ref."""
 
-    __slots__ = ("future", "loop", "ref")
+    __slots__ = ("_runs", "future", "loop", "ref")
 
     def __init__(self, ref: Any) -> None:
-        self.ref, self.loop = ref, None
+        self.ref, self.loop, self._runs = ref, None, False
         self.future: Future[Any] = Future()
 
     def settle(self) -> None:
         """On any thread."""
-        if not self.future.set_running_or_notify_cancel():
+        if not self._runs and not self.future.set_running_or_notify_cancel():
             return
+        self._runs = True
         try:
-            value = _ffi.get(self.ref, None, False)
+            there = _ffi.get_now(self.ref)
+            if there is None:
+                NOTIFIER.watch(self)
         except BaseException as error:
             self.future.set_exception(error)
         else:
-            self.future.set_result(value)
+            if there is not None:
+                self.future.set_result(there[0])
 
 
 def await_ref(ref: Any) -> Generator[Any, Any, Any]:
     """Awaits a ref on the running event loop; a ready one at once."""
-    if not _ffi.is_ready(ref):
-        token = _Awaited(ref, asyncio.get_running_loop())
-        NOTIFIER.watch(token)
-        yield from token.future
-    return _ffi.get(ref, None, False)
+    while True:
+        if not _ffi.is_ready(ref):
+            token = _Awaited(ref, asyncio.get_running_loop())
+            NOTIFIER.watch(token)
+            yield from token.future
+        there = _ffi.get_now(ref)
+        if there is not None:
+            return there[0]
 
 
 async def when(what: Any) -> None:

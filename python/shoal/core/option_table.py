@@ -67,7 +67,7 @@ _ACTOR = [
     *_COMMON,
     _yes("max_concurrency", checks.whole(1), "int ≥ 1", "1; 1,000 for async actors"),
     _yes("max_restarts", _RETRIES, "int ≥ -1", "0", "-1: without limit"),
-    _yes("max_task_retries", _RETRIES, "int ≥ -1", "0", "-1: without limit"),
+    _yes("max_task_retries", _RETRIES, "int ≥ -1", "0", "-1: without limit; a lost result is not made again"),
     _yes("max_pending_calls", checks.whole(1, minus_one="without limit"), "int ≥ 1 or -1", "-1", "for each caller"),
     _yes("lifetime", checks.one_of("detached", "non_detached"), '"detached" or "non_detached"', '"non_detached"'),
     _yes("namespace", checks.text, "string", "the job's"),
