@@ -128,6 +128,33 @@ print(resource.getrlimit(resource.RLIMIT_NOFILE))
     assert run.stdout.splitlines() == ["True [1, 1, 1, 1, 1, 1, 1, 1]", "1000000", "(40, 4096)"]
 
 
+def test_a_thread_that_opens_whatever_becomes_free_takes_no_lane_away(shoal_run):
+    run = shoal_run(
+        WORK
+        + """
+import threading
+
+def takes_all():
+    while not done:
+        opened.extend(open_all())
+
+try_init()
+shoal.get([f.remote(), Actor.remote().f.remote()])
+resource.setrlimit(resource.RLIMIT_NOFILE, (40, 4096))
+opened, done = open_all(), False
+thread = threading.Thread(target=takes_all)
+thread.start()
+try:
+    print(shoal.get([a.f.remote() for a in [Actor.remote() for _ in range(8)]], timeout=50))
+finally:
+    done = True
+    thread.join()
+print(resource.getrlimit(resource.RLIMIT_NOFILE))
+"""
+    )
+    assert run.stdout.splitlines() == ["[1, 1, 1, 1, 1, 1, 1, 1]", "(40, 4096)"]
+
+
 def test_an_actor_that_has_opened_all_it_may_is_still_called_by_others(shoal_run):
     run = shoal_run(
         WORK

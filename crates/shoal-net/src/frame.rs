@@ -13,6 +13,8 @@
 //! - FRAME-2 descriptors belong to frames in the order of both streams: each frame takes the `nfds` oldest. Where
 //!   the kernel cuts a read doesn't matter.
 //! - FRAME-3 a descriptor that no frame claims is an error as soon as no bytes are left.
+//! - FRAME-4 a process that has opened all that it may looks before it takes (`MSG_PEEK`): a descriptor without room is
+//!   lost to who takes, and still there for who only looked.
 
 use crate::error::NetError;
 

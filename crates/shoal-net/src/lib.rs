@@ -3,6 +3,7 @@
 //! In call order:
 //! 1. a daemon [`listen`]s on a path and [`accept`]s; a process [`connect`]s; each checks [`same_user`];
 //! 2. both sides keep a [`FrameWriter`] and a [`FrameReader`] for the connection;
+//!    (where it may have opened all that it may, [`FrameReader::fill_if_room`], and [`Room`] when there is none);
 //! 3. an I/O thread waits in a [`Poller`] for its sockets, its [`WakeSocket`], its [`EventFd`] and the
 //!    [`PidFd`]s of processes whose end matters to it.
 //!
@@ -36,6 +37,7 @@ mod peer;
 mod poll;
 mod process;
 mod reader;
+mod room;
 mod writer;
 
 pub use datagram::{WAKE_NAME, WakeSocket};
@@ -46,4 +48,5 @@ pub use peer::{peer_cred, same_user};
 pub use poll::{Event, EventFd, Interest, Poller};
 pub use process::{PidFd, process_start_time};
 pub use reader::{Filled, FrameReader};
+pub use room::Room;
 pub use writer::{Flushed, FrameWriter};

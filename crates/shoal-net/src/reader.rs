@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 use rustix::io::Errno;
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, recvmsg};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, recv, recvmsg};
 use serde::de::DeserializeOwned;
 
 use crate::error::NetError;
@@ -33,6 +33,17 @@ pub enum Filled {
     Eof,
 }
 
+/// What one system call gave.
+enum Received {
+    Bytes {
+        count: usize,
+        fds: Vec<OwnedFd>,
+        /// Not all descriptors are among `fds`.
+        cut: bool,
+    },
+    Nothing(Filled),
+}
+
 /// Gathers bytes and descriptors, and gives out whole frames. After an error the connection is of no more use.
 #[derive(Debug, Default)]
 pub struct FrameReader {
@@ -52,17 +63,29 @@ impl FrameReader {
     /// Reads once. Call [`next`](Self::next) until it gives none before filling again.
     pub fn fill(&mut self, sock: impl AsFd) -> Result<Filled, NetError> {
         self.make_room();
+        match self.receive(sock.as_fd(), RecvFlags::empty())? {
+            Received::Bytes { cut: true, .. } => Err(NetError::DescriptorsLost),
+            Received::Bytes { count, fds, .. } => self.keep(count, fds),
+            Received::Nothing(filled) => Ok(filled),
+        }
+    }
+
+    /// As [`fill`](Self::fill), with one more system call. `None` when descriptors came that this process has no room
+    /// for: nothing was taken, so nothing is lost (FRAME-4).
+    pub fn fill_if_room(&mut self, sock: impl AsFd) -> Result<Option<Filled>, NetError> {
+        self.make_room();
         loop {
-            match self.receive(sock.as_fd()) {
-                Ok((0, _)) | Err(Errno::CONNRESET) => return Ok(Filled::Eof),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return Ok(Filled::WouldBlock),
-                Err(source) => return Err(NetError::Os { what: "recvmsg", source }),
-                Ok((_, flags)) if flags.contains(ReturnFlags::CTRUNC) => return Err(NetError::DescriptorsLost),
-                Ok((count, _)) => {
-                    self.end += count;
-                    return self.check_waiting().map(|()| Filled::Data);
+            match self.receive(sock.as_fd(), RecvFlags::PEEK)? {
+                Received::Bytes { cut: true, .. } => return Ok(None),
+                // A look that fills the buffer also shows the descriptors of what comes next: a longer one tells whose.
+                Received::Bytes { count, fds, .. } if !fds.is_empty() && self.end + count == self.buf.len() => {
+                    self.buf.resize(2 * self.buf.len(), 0);
                 }
+                Received::Bytes { count, fds, .. } => {
+                    self.take(sock.as_fd(), count)?;
+                    return self.keep(count, fds).map(Some);
+                }
+                Received::Nothing(filled) => return Ok(Some(filled)),
             }
         }
     }
@@ -123,26 +146,55 @@ impl FrameReader {
         }
     }
 
-    /// One system call; received descriptors join the queue.
-    fn receive(&mut self, sock: BorrowedFd<'_>) -> rustix::io::Result<(usize, ReturnFlags)> {
+    /// One system call, into the free part of the buffer.
+    fn receive(&mut self, sock: BorrowedFd<'_>, more: RecvFlags) -> Result<Received, NetError> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
-        let mut into = [IoSliceMut::new(&mut self.buf[self.end..])];
-        let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
-        let got = recvmsg(sock, &mut into, &mut control, flags)?;
+        let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC | more;
+        let got = loop {
+            let mut into = [IoSliceMut::new(&mut self.buf[self.end..])];
+            match recvmsg(sock, &mut into, &mut control, flags) {
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(Received::Nothing(Filled::WouldBlock)),
+                Err(Errno::CONNRESET) => return Ok(Received::Nothing(Filled::Eof)),
+                Err(source) => return Err(NetError::Os { what: "recvmsg", source }),
+                Ok(got) => break got,
+            }
+        };
+        let mut fds = Vec::new();
         for message in control.drain() {
-            if let RecvAncillaryMessage::ScmRights(fds) = message {
-                self.fds.extend(fds);
+            if let RecvAncillaryMessage::ScmRights(some) = message {
+                fds.extend(some);
             }
         }
-        Ok((got.bytes, got.flags))
+        if got.bytes == 0 {
+            return Ok(Received::Nothing(Filled::Eof));
+        }
+        Ok(Received::Bytes { count: got.bytes, fds, cut: got.flags.contains(ReturnFlags::CTRUNC) })
     }
 
-    fn check_waiting(&self) -> Result<(), NetError> {
-        if self.fds.len() <= MAX_WAITING {
-            return Ok(());
+    /// Takes from the socket what was looked at; the kernel's copies of its descriptors go.
+    fn take(&mut self, sock: BorrowedFd<'_>, count: usize) -> Result<(), NetError> {
+        let (mut from, end) = (self.end, self.end + count);
+        while from < end {
+            match recv(sock, &mut self.buf[from..end], RecvFlags::DONTWAIT) {
+                Ok((_, 0)) => return Err(NetError::Closed),
+                Ok((_, taken)) => from += taken,
+                Err(Errno::INTR) => {}
+                Err(source) => return Err(NetError::Os { what: "recv", source }),
+            }
         }
-        Err(NetError::TooManyDescriptors { count: self.fds.len(), limit: MAX_WAITING })
+        Ok(())
+    }
+
+    /// Received bytes and descriptors join what waits.
+    fn keep(&mut self, count: usize, fds: Vec<OwnedFd>) -> Result<Filled, NetError> {
+        self.end += count;
+        self.fds.extend(fds);
+        if self.fds.len() > MAX_WAITING {
+            return Err(NetError::TooManyDescriptors { count: self.fds.len(), limit: MAX_WAITING });
+        }
+        Ok(Filled::Data)
     }
 
     /// FRAME-3.

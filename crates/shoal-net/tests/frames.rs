@@ -207,6 +207,31 @@ fn send_stray(sock: &UnixStream, bytes: &[u8], count: usize) {
 }
 
 #[test]
+fn a_look_gives_each_frame_its_descriptors_wherever_it_ends() {
+    for len in (16300..16400).chain([40_000, 100_000]) {
+        let (a, b) = pair();
+        let sent = [0, 2, 0, 1];
+        let sends = thread::spawn(move || {
+            for fds in sent {
+                let of = (0..fds).map(|i| file(&format!("{fds} {i}"))).collect();
+                FrameWriter::new().send_blocking(&a, &Message::Data(vec![fds; len]), of).unwrap();
+            }
+        });
+        let mut reader = FrameReader::new();
+        let mut got = vec![];
+        while reader.fill_if_room(&b).unwrap() != Some(Filled::Eof) {
+            while let Some((Message::Data(data), fds)) = reader.next().unwrap() {
+                let names: Vec<String> = fds.into_iter().map(text_of).collect();
+                assert_eq!(names, (0..data[0]).map(|i| format!("{} {i}", data[0])).collect::<Vec<_>>());
+                got.push(data[0]);
+            }
+        }
+        sends.join().unwrap();
+        assert_eq!(got, sent, "{len}");
+    }
+}
+
+#[test]
 fn stray_descriptors_are_refused() {
     let (a, b) = pair();
     let mut reader = FrameReader::new();

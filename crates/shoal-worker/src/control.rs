@@ -1,11 +1,12 @@
 //! The connection to the daemon: frames out from any thread, frames in by the I/O thread.
 //!
-//! - CTRL-1 as many descriptors as a frame brings are held in reserve, and given up while one is read: a process that has
-//!   opened all that it may still gets its lanes, which need none once they are mapped.
+//! - CTRL-1 a process that has opened all that it may still gets its lanes, which need no descriptor once they are mapped.
+//!   What comes is looked at before it is taken (FRAME-4). Without room, the process may have more for one system call
+//!   (ROOM-1); where it may have no more in any case, it gives up what it holds in reserve: as many as a frame brings.
 use crate::asking::SIGN;
 use crate::runtime::Runtime;
 use parking_lot::Mutex;
-use shoal_net::{Filled, Flushed, FrameReader, FrameWriter, NetError};
+use shoal_net::{Filled, Flushed, FrameReader, FrameWriter, NetError, Room};
 use shoal_proto::control::{Request, ToClient, ToNode};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
@@ -42,7 +43,7 @@ impl Control {
         this
     }
 
-    /// Takes back what [`Control::fill`] gave up, as far as there are descriptors.
+    /// Takes back what [`Control::fill`] gave up, as far as there are descriptors. Nothing to do but in great need.
     pub(crate) fn hold_reserve(&self) {
         let mut reserve = self.reserve.lock();
         while reserve.len() < RESERVE
@@ -89,8 +90,7 @@ impl Control {
     /// Reads what is there. `None` when the daemon is gone, or the connection of no more use. Call
     /// [`Control::hold_reserve`] when what was read is done with.
     pub(crate) fn fill(&self) -> Option<Filled> {
-        self.reserve.lock().clear();
-        match self.reader.lock().fill(&self.socket) {
+        match self.fill_with_room() {
             Ok(Filled::Eof) => None,
             Ok(filled) => Some(filled),
             Err(error) => {
@@ -98,6 +98,19 @@ impl Control {
                 None
             }
         }
+    }
+
+    /// CTRL-1.
+    fn fill_with_room(&self) -> Result<Filled, NetError> {
+        let mut reader = self.reader.lock();
+        if let Some(filled) = reader.fill_if_room(&self.socket)? {
+            return Ok(filled);
+        }
+        let room = Room::make();
+        if room.is_none() {
+            self.reserve.lock().clear();
+        }
+        reader.fill(&self.socket)
     }
 
     pub(crate) fn next(&self) -> Result<Option<(ToClient, Vec<OwnedFd>)>, NetError> {
