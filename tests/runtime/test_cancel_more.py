@@ -11,11 +11,11 @@ import pytest
 
 import shoal
 
-SOON = 0.5
-"""Seconds that an answer to a cancel may take."""
+SOON = 20.0
+"""Seconds that an answer may take on a busy machine: what is cancelled would run for a minute."""
 
 
-def until(path: Path, seconds: float = 10) -> None:
+def until(path: Path, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not path.exists():
         assert time.monotonic() < end, f"no {path.name} after {seconds} s"
@@ -32,8 +32,8 @@ def cancelled_soon(*refs) -> None:
     shoal.cancel(*refs)
     for ref in refs:
         with pytest.raises(shoal.exceptions.TaskCancelledError):
-            shoal.get(ref, timeout=10)
-    assert time.monotonic() - begun < 10 * SOON
+            shoal.get(ref, timeout=2 * SOON)
+    assert time.monotonic() - begun < SOON
 
 
 @shoal.remote
@@ -69,7 +69,7 @@ def test_a_running_task_is_cancelled_and_its_worker_goes_on(one_cpu, tmp_path: P
     cancelled_soon(ref)
     if how is not blocks:
         # The one worker has its CPU back at once, and is the same process.
-        assert shoal.get(pid.remote(), timeout=5) == int(path.read_text())
+        assert shoal.get(pid.remote(), timeout=SOON) == int(path.read_text())
 
 
 def test_a_cancel_right_after_the_call_finds_it_wherever_it_is(one_cpu, tmp_path: Path):
@@ -80,7 +80,7 @@ def test_a_cancel_right_after_the_call_finds_it_wherever_it_is(one_cpu, tmp_path
             time.sleep(0.0005 * (i % 3) * (i % 7))
         cancelled_soon(ref)
         # Had the task gone on, this would wait for a minute.
-        assert shoal.get(pid.remote(), timeout=5)
+        assert shoal.get(pid.remote(), timeout=SOON)
 
 
 def test_tasks_behind_a_cancelled_one_are_unharmed(one_cpu, tmp_path: Path):
@@ -90,7 +90,7 @@ def test_tasks_behind_a_cancelled_one_are_unharmed(one_cpu, tmp_path: Path):
         behind = [pid.remote() for _ in range(50)]
         until(tmp_path / f"{i}")
         cancelled_soon(ref)
-        assert len(set(shoal.get(behind, timeout=10))) <= 2
+        assert len(set(shoal.get(behind, timeout=SOON))) <= 2
 
 
 def test_queued_and_waiting_tasks_are_cancelled(one_cpu, tmp_path: Path):
@@ -106,7 +106,7 @@ def test_queued_and_waiting_tasks_are_cancelled(one_cpu, tmp_path: Path):
     waiting = [add.remote(running, 1) for _ in range(5)]
     cancelled_soon(*queued, *waiting)
     cancelled_soon(running)
-    assert shoal.get(pid.remote(), timeout=5)
+    assert shoal.get(pid.remote(), timeout=SOON)
 
 
 def test_a_finished_task_keeps_its_value(one_cpu):
@@ -143,7 +143,7 @@ def test_actor_calls_queued_and_running_are_cancelled(two_cpus, tmp_path: Path, 
     else:
         actor = cls.options(max_concurrency=1).remote() if kind == "async" else cls.remote()
         busy = None
-    before = shoal.get(actor.pid.remote(), timeout=10)
+    before = shoal.get(actor.pid.remote(), timeout=SOON)
     for i in range(5):
         path = tmp_path / f"{i}"
         running = actor.wait.remote(str(path))
@@ -151,7 +151,7 @@ def test_actor_calls_queued_and_running_are_cancelled(two_cpus, tmp_path: Path, 
         queued = [actor.wait.remote(str(tmp_path / f"{i}.queued.{n}")) for n in range(5)]
         cancelled_soon(*queued)
         cancelled_soon(running)
-        assert shoal.get(actor.pid.remote(), timeout=5) == before
+        assert shoal.get(actor.pid.remote(), timeout=SOON) == before
     assert not list(tmp_path.glob("*.queued.*"))
     if busy is not None:
         cancelled_soon(busy)

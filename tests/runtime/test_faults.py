@@ -62,7 +62,7 @@ for _ in range(5):
         shoal.get(large.remote(), timeout=30)
     except shoal.exceptions.WorkerCrashedError:
         lost += 1
-end = time.monotonic() + 10
+end = time.monotonic() + 60
 while (held := json.loads(_ffi.status())["object_store"]["objects"]) and time.monotonic() < end:
     time.sleep(0.01)
 print(lost, held)
@@ -126,9 +126,9 @@ time.sleep(60)
         assert child.stdout is not None
         pids = eval(child.stdout.readline())
         child.kill()
-        end = time.monotonic() + 5
+        end = time.monotonic() + 60
         while any(os.path.exists(f"/proc/{pid}") for pid in pids):
-            assert time.monotonic() < end, "workers outlived their driver by 5 s"
+            assert time.monotonic() < end, "workers outlived their driver by a minute"
             time.sleep(0.02)
 
 

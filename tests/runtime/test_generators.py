@@ -13,7 +13,7 @@ import pytest
 
 import shoal
 
-SOON = 10.0
+SOON = 30.0
 """Seconds within which what happens at once has happened."""
 
 

@@ -67,7 +67,7 @@ def _used() -> int:
 
 
 def _settles(predicate) -> bool:
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while not predicate():
         if time.monotonic() > end:
             return False

@@ -142,7 +142,7 @@ def run_in_terminal(program: str, folder: Path) -> str:
         except OSError:
             break
     os.close(ours)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     return b"".join(parts).decode()
 
 

@@ -39,7 +39,7 @@ def parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
 
 
-def gone(pid: int, seconds: float = 10.0) -> bool:
+def gone(pid: int, seconds: float = 60.0) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
@@ -139,7 +139,7 @@ os._exit(0)
     )
     session, everybody = json.loads(run.stdout.strip().split("\n")[0])
     assert all(gone(pid) for pid in everybody)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while os.listdir(session) != ["logs"] and time.monotonic() < deadline:
         time.sleep(0.01)
     assert os.listdir(session) == ["logs"]
@@ -153,7 +153,7 @@ def test_a_daemon_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) ->
         launch.start_node(config)
     (left,) = set(root.glob("session_*")) - before
     # Its zygote sweeps the folder: after the end of the daemon that init() has heard of.
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while (names := [path.name for path in left.iterdir()]) != ["logs"]:
         assert time.monotonic() < deadline, names
         time.sleep(0.01)

@@ -206,7 +206,7 @@ def test_sessions_leave_descriptors_and_threads_level():
             before = level()
     assert before is not None
     # The kernel wakes whoever joins a thread a moment before it takes the thread off /proc.
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 60
     while any(now > then for now, then in zip(level(), before, strict=True)):
         assert time.monotonic() < deadline, f"descriptors, threads: {before} after session 10, {level()} after 60"
         time.sleep(0.01)
@@ -234,7 +234,7 @@ def test_shutdown_while_threads_wait_and_call(shoal_run):
             time.sleep(0.05)
             shoal.shutdown()
             for thread in threads:
-                thread.join(5)
+                thread.join(20)
                 assert not thread.is_alive(), "a wait outlived its session"
             assert len(told) == 2, told
         print("ok")

@@ -46,7 +46,7 @@ def test_while_the_zygote_is_stopped_workers_go_on_and_new_ones_come_when_it_goe
         + """
 os.kill(zygote, signal.SIGSTOP)
 late = Actor.remote().pid.remote()
-print(timed(lambda: shoal.get([first.pid.remote() for _ in range(50)] + [pid.remote()]))[1] < 2)
+print(timed(lambda: shoal.get([first.pid.remote() for _ in range(50)] + [pid.remote()]))[1] < 4)
 print(shoal.wait([late], timeout=0.5)[0])
 os.kill(zygote, signal.SIGCONT)
 print(shoal.get(late, timeout=20) > 0, pids("zygote") == [zygote])
@@ -81,7 +81,7 @@ slowest, end = 0, time.monotonic() + 6.5
 while time.monotonic() < end:
     slowest = max(slowest, timed(lambda: shoal.get(first.pid.remote()))[1])
     time.sleep(0.01)
-print(slowest < 1, made, shoal.wait([queued], timeout=0)[0])
+print(slowest < 4, made, shoal.wait([queued], timeout=0)[0])
 os.kill(daemon, signal.SIGCONT)
 makes.join()
 print(shoal.get([queued, made[0].pid.remote()], timeout=20)[0] > 0, daemon)
@@ -141,7 +141,7 @@ def test_a_driver_ends_in_time_though_its_daemon_is_stopped(shoal_run):
         + """
 print(daemon, *[p["pid"] for p in status()["processes"]], flush=True)
 os.kill(daemon, signal.SIGSTOP)
-print(timed(shoal.shutdown)[1] < 8)
+print(timed(shoal.shutdown)[1] < 20)
 """,
     )
     pids, ended = run.stdout.splitlines()

@@ -44,7 +44,7 @@ def tasks(events: list[Event] | None = None) -> list[Event]:
     return [event for event in found if event["ph"] == "X"]
 
 
-def until(what: Callable[[], Any], seconds: float = 20.0) -> Any:
+def until(what: Callable[[], Any], seconds: float = 60.0) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := what()):
         assert time.monotonic() < deadline, "it did not come to be"

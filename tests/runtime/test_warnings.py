@@ -15,7 +15,7 @@ HEAD = """
 import os, time
 import shoal
 
-shoal.init(num_cpus=2, _system_config={"warn_waiting_seconds": 0.3, "infeasible_grace": 1.0}, log_to_driver=LOGS)
+shoal.init(num_cpus=2, _system_config={"warn_waiting_seconds": 0.3, "infeasible_grace": 3.0}, log_to_driver=LOGS)
 
 @shoal.remote
 def work(seconds=0):
@@ -41,7 +41,7 @@ def test_tasks_that_an_actor_keeps_from_running_are_told_once(shoal_run: Runner,
 holder = Holder.remote()
 print(shoal.get(holder.pid.remote()))
 refs = [work.remote() for _ in range(5)]
-print(len(shoal.wait(refs, num_returns=5, timeout=2)[0]))
+print(len(shoal.wait(refs, num_returns=5, timeout=3)[0]))
 refs += [work.remote()]
 print(len(shoal.wait(refs, num_returns=6, timeout=1)[0]))
 shoal.kill(holder)
@@ -52,7 +52,7 @@ print(shoal.get(refs))
     assert (none, still_none, done) == ("0", "0", "[1, 1, 1, 1, 1, 1]")
     (told,) = warnings(run)
     assert re.fullmatch(
-        r"shoal: 5 tasks \(work\) have waited for a worker for 0 s, and running work will not end that: needs 1 CPU, "
+        r"shoal: 5 tasks \(work\) have waited for a worker for \d s, and running work will not end that: needs 1 CPU, "
         rf"0 of 2 free; held by actor Holder \(pid {pid}\) 2; an actor holds what it has until it ends \(shoal\.kill\)"
         r", and with num_cpus=0 no CPU; 'shoal why' says more",
         told,
@@ -81,9 +81,9 @@ for ref in (task, actor.pid.remote()):
         "TaskUnschedulableError | no node can ever run it: needs 1 GPU, the node has 0",
         "ActorUnschedulableError | no node can ever run it: needs 64 CPU, the node has 2",
     ]
-    told = sorted(warnings(run))
-    more = "it is an error after 1 s; ask for less, or start the instance with more (num_cpus=, num_gpus=, resources=)"
-    waited = "has waited for a worker for 0 s, and running work will not end that: no node can ever run it"
+    told = sorted(re.sub(r"for \d s", "for N s", line) for line in warnings(run))
+    more = "it is an error after 3 s; ask for less, or start the instance with more (num_cpus=, num_gpus=, resources=)"
+    waited = "has waited for a worker for N s, and running work will not end that: no node can ever run it"
     assert told == [
         f"shoal: 1 task (work) {waited}: needs 1 GPU, the node has 0; {more}; 'shoal why' says more",
         f"shoal: actor Holder (huge) {waited}: needs 64 CPU, the node has 2; {more}; 'shoal why' says more",
@@ -96,7 +96,7 @@ def test_an_actor_and_a_nested_task_that_wait_are_told(shoal_run: Runner) -> Non
         + """
 @shoal.remote(resources={"x": 1})
 def outer():
-    return shoal.wait([inner.remote()], timeout=1.5)[0]
+    return shoal.wait([inner.remote()], timeout=3)[0]
 
 @shoal.remote(resources={"x": 1})
 def inner():
@@ -107,14 +107,15 @@ shoal.init(num_cpus=2, resources={"x": 1}, _system_config={"warn_waiting_seconds
 print(shoal.get(outer.remote()))
 first, second = Holder.remote(), Holder.remote()
 shoal.get(first.pid.remote())
-print(shoal.wait([second.pid.remote()], timeout=1.5)[0])
+print(shoal.wait([second.pid.remote()], timeout=3)[0])
 """
     )
     assert run.stdout == "[]\n[]\n"
     end = "and running work will not end that: needs 1 x, 0 of 1 free; held by task outer"
-    assert f"1 task (inner) has waited for a worker for 0 s, {end}" in run.stderr
+    told = re.sub(r"for \d s", "for N s", run.stderr)
+    assert f"1 task (inner) has waited for a worker for N s, {end}" in told
     assert "which waits itself; a task that waits lends its CPUs, and nothing" in run.stderr
-    assert run.stderr.count("actor Holder has waited for a worker for 0 s") == 1
+    assert told.count("actor Holder has waited for a worker for N s") == 1
     assert run.stderr.count("have waited") + run.stderr.count("has waited") == 2
 
 
@@ -124,7 +125,7 @@ def test_warnings_and_errors_can_be_turned_off(shoal_run: Runner) -> None:
 import shoal
 shoal.init(num_cpus=1)
 f = shoal.remote(num_gpus=1)(lambda: 1)
-print(shoal.wait([f.remote()], timeout=1.5)[0])
+print(shoal.wait([f.remote()], timeout=3)[0])
 """,
         env={"SHOAL_WARN_WAITING_SECONDS": "-1", "SHOAL_INFEASIBLE_GRACE": "-1"},
     )

@@ -48,7 +48,7 @@ def main(seconds: float, seed: int) -> None:
                 gc.collect()
                 samples.append({"at": now, **{name: look(pid) for name, pid in pids.items()}})
     del load
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while (held := json.loads(_ffi.status())["object_store"]["object_bytes"]) and time.monotonic() < end:
         time.sleep(0.05)
     shoal.shutdown()

@@ -1,0 +1,25 @@
+"""Waits for what another process does, far longer than a slow machine takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+LONG = 60.0
+"""Seconds after which nothing comes any more."""
+
+
+def until(what: Callable[[], T], seconds: float = LONG) -> T:
+    """Asks until the answer is true, and gives it.
+
+    Raises:
+        AssertionError: it was not, for `seconds`; the text has the last answer.
+    """
+    deadline = time.monotonic() + seconds
+    while not (answer := what()):
+        assert time.monotonic() < deadline, f"still {answer!r} after {seconds} s"
+        time.sleep(0.01)
+    return answer
