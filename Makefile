@@ -23,8 +23,9 @@ lint: build ## check format, lints, types and dependencies
 wheel: build ## build the wheel into dist/
 	@scripts/wheel.sh
 
-bench: build ## measure speed beside the machine's floors and its peers (release profile; ROUNDS=7, PEER_ROUNDS=7)
-	@scripts/bench.sh --page $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(PEER_ROUNDS),--peer-rounds $(PEER_ROUNDS))
+bench: build ## measure speed beside the machine's floors and its peers (release profile; ROUNDS=7 PEER_ROUNDS= MINUTES=)
+	@scripts/bench.sh --page $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(PEER_ROUNDS),--peer-rounds $(PEER_ROUNDS)) \
+		$(if $(MINUTES),--minutes $(MINUTES))
 
 bench-quick: build ## shoal and the floors alone, in about a minute
 	@scripts/bench.sh --quick

@@ -6,6 +6,7 @@ import argparse
 import ctypes
 import importlib
 import json
+import math
 import os
 import platform
 import shutil
@@ -68,12 +69,16 @@ def measure(options: argparse.Namespace, cases: dict[str, ModuleType], results: 
         {name: getattr(case, "LIMIT", 60) for name, case in cases.items()}, QUICK_SECONDS if options.quick else SECONDS
     )
     begin = last = time.perf_counter()
+    took: dict[str, float] = {}
     for round_ in range(options.rounds):
+        present = [name for name in options.systems if name == "shoal" or round_ < options.peer_rounds]
+        if last - begin + sum(took.get(name, 0) for name in present) > 60 * options.minutes:
+            print(f"no more rounds: the next would end after {options.minutes:g} minutes", file=sys.stderr)
+            return
         needed = report.floors_needed(cases)
         results.floors.append(floors.measure_apart(needed, 100 if options.tiny else floors.ROUND_TRIPS))
-        for system in options.systems:
-            if system != "shoal" and round_ >= options.peer_rounds:
-                continue
+        for system in present:
+            started = time.perf_counter()
             python = sys.executable if system == "shoal" else str(options.peers)
             for names in sessions(cases, system, round_):
                 for name, answer in Session(system, python, limits, options.tiny).run(names):
@@ -81,8 +86,8 @@ def measure(options: argparse.Namespace, cases: dict[str, ModuleType], results: 
                     now = time.perf_counter()
                     print(f"{system}: {name}: {now - last:.1f} s", file=sys.stderr, flush=True)
                     last = now
-        taken = time.perf_counter() - begin
-        print(f"round {round_ + 1} of {options.rounds}: {taken:.0f} s", file=sys.stderr, flush=True)
+            took[system] = time.perf_counter() - started
+        print(f"round {round_ + 1} of {options.rounds}: {last - begin:.0f} s", file=sys.stderr, flush=True)
 
 
 def parse() -> argparse.Namespace:
@@ -91,6 +96,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--tiny", action="store_true", help="a few calls a case: only whether it works")
     parser.add_argument("--rounds", type=int, help=f"default: {ROUNDS}, with --quick {QUICK_ROUNDS}")
     parser.add_argument("--peer-rounds", type=int, help="how many of them have the peers in them (default: all)")
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, help="begin no round that would end later, as long as the last took"
+    )
     parser.add_argument(
         "--only", default=[], nargs="+", metavar="TEXT", help="cases of that name, or whose name contains it"
     )
