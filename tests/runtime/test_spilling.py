@@ -138,6 +138,30 @@ def test_an_actor_keeps_more_than_the_arena_and_others_read_it(small):
     assert settles(lambda: store()["spilled"]["files"] == 0), store()
 
 
+def test_small_objects_of_idle_processes_make_room_when_somebody_waits(small):
+    """They lie in chunks that their processes still have open, and would keep for ever."""
+
+    @shoal.remote(num_cpus=0)
+    class Keeper:
+        def fill(self):
+            self.refs = [shoal.put(block(number, 200_000)) for number in range(4)]
+            return self.refs
+
+    keepers = [Keeper.remote() for _ in range(20)]
+    refs = shoal.get([keeper.fill.remote() for keeper in keepers])
+    held = shoal.get(shoal.put(block(7, 30 * MIB)))
+    used = store()["used"]
+    assert store()["spilled"]["objects"] == 0 and used > 49 * MIB
+    # Nobody waits for others to answer: it is mapped from its file.
+    first = shoal.put(block(1, 16 * MIB))
+    assert settles(lambda: store()["used"] < used - 3 * MIB), store()
+    second = shoal.put(block(2, 16 * MIB))
+    on_disk = [shoal.util.state.get_objects(ref.hex())[0].place for ref in (first, second)]
+    assert on_disk == ["spilled", "arena"] and is_block(held, 7, 30 * MIB)
+    for some in refs:
+        assert all(is_block(array, number, 200_000) for number, array in enumerate(shoal.get(some)))
+
+
 def test_a_frame_that_no_ring_holds_goes_while_everything_is_pinned(small):
     @shoal.remote
     def many(*args):

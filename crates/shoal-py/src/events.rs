@@ -48,6 +48,7 @@ pub(crate) fn events(py: Python<'_>) -> PyResult<Option<Py<PyList>>> {
         call(py, &hooks(py)?.cancel_call, (PyBytes::new(py, &task.0),))?;
     }
     if cancels {
+        // The exception is set: whoever asks the daemon goes on to meet it.
         runtime.call_askers();
     }
     for number in notices.ready {

@@ -81,6 +81,8 @@ pub(crate) fn run_worker(py: Python<'_>) -> PyResult<i32> {
             unsafe { libc::pthread_kill(main, libc::SIGINT) };
         } else if let Some(runtime) = crate::session::try_runtime() {
             runtime.notice_cancel(task);
+            // Its arguments may be fetched just now, or its result stored.
+            runtime.call_askers();
         }
     }));
     runtime.on_look(Box::new(current::running));
