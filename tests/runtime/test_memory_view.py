@@ -131,12 +131,25 @@ def test_a_reader_that_stops_in_the_middle_holds_nobody_up(two_cpus: object, com
     def tools() -> list[int]:
         return [row["pid"] for row in json.loads(_ffi.status())["processes"] if row["kind"] == "tool"]
 
+    def stopped_while_it_looks() -> subprocess.Popen[bytes]:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            # Nobody reads its output either, which is more than a pipe holds.
+            reader = subprocess.Popen(call, stdout=subprocess.PIPE)
+            while reader.poll() is None:
+                if tools() == [reader.pid]:
+                    reader.send_signal(signal.SIGSTOP)
+                    if tools() == [reader.pid]:
+                        return reader
+                    break
+            # It was done before.
+            reader.kill()
+            reader.communicate()
+        raise AssertionError("it was too quick each time")
+
     call = [sys.executable, "-c", "from shoal.cli import main; main(prog_name='shoal')", command]
     call += ["--address", _ffi.session()["address"]]
-    # Nobody reads its output either, which is more than a pipe holds.
-    with subprocess.Popen(call, stdout=subprocess.PIPE) as reader:
-        until(lambda: tools() == [reader.pid])
-        reader.send_signal(signal.SIGSTOP)
+    with stopped_while_it_looks() as reader:
         begun = time.monotonic()
         assert shoal.get([make.remote(LARGE) for _ in range(100)], timeout=60)
         assert time.monotonic() - begun < 20 and tools() == [reader.pid]
