@@ -108,7 +108,11 @@ def run(
     kwargs: dict[str, Any],
     quiet: Callable[[], None],
 ) -> None:
-    """Runs one call on this thread and answers it; after `quiet()` no cancel interrupts it."""
+    """Runs one call on this thread and answers it; after `quiet()` no cancel interrupts it.
+
+    A cancel that came while the answer is made would end this thread; the making itself looks whether there is one.
+    """
+    value, failure = None, None
     try:
         call.enter()
         try:
@@ -119,9 +123,18 @@ def run(
         finally:
             call.leave()
     except BaseException as error:
-        answer_failure(call, error)
-    else:
+        failure = error
+    try:
+        quiet()
+    except KeyboardInterrupt:
+        # It came before `quiet` was at work; the next one is half a second away.
+        quiet()
+    if failure is None:
         call.done(value)
+    else:
+        answer_failure(call, failure)
+        # Its traceback has this frame, which has it.
+        failure = None
 
 
 def answer_failure(call: Any, error: BaseException) -> None:
