@@ -56,15 +56,16 @@ class _Pool:
                     self.wake.wait()
                     self.idle -= 1
                 work = self.queue.popleft()
-                self.running[work[0].task_id] = threading.get_ident()
-            try:
-                run(*work, quiet=partial(self.quiet, work[0].task_id))
-            finally:
-                with self.lock:
-                    self.running.pop(work[0].task_id, None)
+            task_id = work[0].task_id
+            run(*work, partial(self._loud, task_id), partial(self._quiet, task_id))
             del work
 
-    def quiet(self, task_id: bytes) -> None:
+    def _loud(self, task_id: bytes) -> None:
+        """On the thread of a call: from here on a cancel interrupts it."""
+        with self.lock:
+            self.running[task_id] = threading.get_ident()
+
+    def _quiet(self, task_id: bytes) -> None:
         """On the thread of a call: from here on no cancel interrupts it."""
         while True:
             try:
@@ -106,16 +107,23 @@ def run(
     function: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
+    loud: Callable[[], None],
     quiet: Callable[[], None],
 ) -> None:
-    """Runs one call on this thread and answers it; after `quiet()` no cancel interrupts it.
+    """Runs one call on this thread and answers it.
 
-    A cancel that came while the answer is made would end this thread; the making itself looks whether there is one.
+    Cancels interrupt it from `loud()` to `quiet()`, and nothing but the call's own code: there is an answer in any
+    case, and the thread goes on. While the answer is made, the making itself looks whether the call is cancelled.
     """
-    value, failure = None, None
+    value: Any = None
+    failure: BaseException | None = None
     try:
-        call.enter()
+        loud()
+        # One that came before found nobody to interrupt.
+        if call.cancelled:
+            raise cancelled()
         try:
+            call.enter()
             value = function(*args, **kwargs)
             if call.streaming:
                 call.run(value, quiet)
@@ -124,17 +132,20 @@ def run(
             call.leave()
     except BaseException as error:
         failure = error
-    try:
-        quiet()
-    except KeyboardInterrupt:
-        # It came before `quiet` was at work; the next one is half a second away.
-        quiet()
+    while True:
+        try:
+            quiet()
+            break
+        except KeyboardInterrupt as interrupt:
+            failure = failure or interrupt
     if failure is None:
         call.done(value)
-    else:
+        return
+    try:
         answer_failure(call, failure)
-        # Its traceback has this frame, which has it.
-        failure = None
+    finally:
+        # Its traceback has this frame, and so the arguments.
+        del failure
 
 
 def answer_failure(call: Any, error: BaseException) -> None:
