@@ -33,9 +33,10 @@ pub(crate) fn put(value: &Bound<'_, PyAny>) -> PyResult<ObjectRef> {
 #[pyfunction]
 pub(crate) fn get<'py>(refs: &Bound<'py, PyAny>, timeout: Option<f64>, copy: bool) -> PyResult<Bound<'py, PyAny>> {
     let py = refs.py();
-    let (runtime, limit) = (runtime(py)?, Limit::new(timeout));
+    let limit = Limit::new(timeout);
+    // The refs first: those of a session that has ended say so.
     if let Ok(one) = refs.cast::<ObjectRef>() {
-        let id = one.get().id(py)?;
+        let (id, runtime) = (one.get().id(py)?, runtime(py)?);
         let value = match runtime.value(&id) {
             Some(value) => value,
             None => {
@@ -47,7 +48,7 @@ pub(crate) fn get<'py>(refs: &Bound<'py, PyAny>, timeout: Option<f64>, copy: boo
         };
         return open(py, &runtime, id, value, &limit, copy);
     }
-    let mut ids = ids_of(refs)?;
+    let (mut ids, runtime) = (ids_of(refs)?, runtime(py)?);
     let values = values_of(py, &runtime, &mut ids, &limit)?;
     let out = PyList::empty(py);
     for (id, value) in ids.iter().zip(values) {

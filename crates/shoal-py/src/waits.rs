@@ -10,6 +10,7 @@ use pyo3::{Borrowed, PyTypeInfo, ffi};
 use shoal_types::ObjectId;
 use shoal_worker::{Runtime, Sight};
 use std::collections::HashSet;
+use std::sync::Arc;
 
 type Split<'py> = (Bound<'py, PyList>, Bound<'py, PyList>);
 
@@ -22,7 +23,7 @@ pub(crate) fn wait<'py>(
     timeout: Option<f64>,
 ) -> PyResult<Option<Split<'py>>> {
     let py = refs.py();
-    let runtime = runtime(py)?;
+    let runtime = runtime_for(refs)?;
     let round = runtime.next_round();
     let Some(mut ready) = look(refs, round, num_returns, runtime.losses())? else { return Ok(None) };
     // While nobody holds the GIL the list itself may change.
@@ -35,6 +36,14 @@ pub(crate) fn wait<'py>(
         Some(error) => Err(errors::exception(py, &error)),
         None => split(copy.as_ref().unwrap_or(refs), &ready).map(Some),
     }
+}
+
+/// The process's runtime. Where there is none, refs say that they are of a session that has ended.
+fn runtime_for(refs: &Bound<'_, PyList>) -> PyResult<Arc<Runtime>> {
+    runtime(refs.py()).or_else(|error| {
+        let all = (0..refs.len()).filter_map(|at| item(refs, at));
+        all.map(|one| one.get().id(refs.py())).find_map(Result::err).map_or(Err(error), Err)
+    })
 }
 
 /// One pass without Python code in it: the places of the first `needed` that are known to be ready. Nothing is allowed

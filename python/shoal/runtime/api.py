@@ -57,7 +57,8 @@ def get(refs: Any, *, timeout: float | None = None, copy: bool = False) -> Any:
         _check_list(refs)
         if not refs:
             return []
-    if not LIVE.epoch:
+    if LIVE.forked:
+        # Says what such a child may do. Otherwise refs themselves say that they are of no session, and none is begun.
         ensure()
     if LIVE.async_thread and LIVE.async_thread == threading.get_ident():
         _warn_blocking()
@@ -163,9 +164,10 @@ def wait(
         return [], []
     _check_count(num_returns, len(refs))
     if not LIVE.epoch:
-        # A wrong call starts no session.
+        # As in `get`.
         _check_different(refs)
-        ensure()
+        if LIVE.forked:
+            ensure()
     return _ffi.wait(refs, num_returns, timeout) or _wait_mixed(refs, num_returns, timeout)
 
 
