@@ -261,6 +261,11 @@ impl Runtime {
         self.ask(Request::Lose { id, loc, tell }).map(drop)
     }
 
+    /// Whether the daemon is to hear of objects in shared memory that this process doesn't look at any more.
+    pub fn has_let_go(&self) -> bool {
+        self.store.has_let_go()
+    }
+
     /// Takes a value into ownership: `put`. It has one local ref.
     pub fn put(&self, id: ObjectId, value: Value) -> Result<(), ErrorValue> {
         let mut state = self.lock();

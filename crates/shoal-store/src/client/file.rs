@@ -74,6 +74,10 @@ pub(super) struct Views {
 }
 
 impl Views {
+    pub(super) fn has_gone(&self) -> bool {
+        !self.gone.is_empty()
+    }
+
     fn forget(&mut self, id: ObjectId, loc: ArenaLoc) {
         // Another thread may have mapped it again already.
         if self.held.get(&(id, loc)).is_some_and(|held| held.strong_count() == 0) {

@@ -159,6 +159,12 @@ impl ArenaClient {
         held.iter().map(|held| held.object()).collect()
     }
 
+    /// Whether there is something to tell the daemon by [`ArenaClient::take_sweep_hint`] or
+    /// [`ArenaClient::take_unmapped`].
+    pub fn has_let_go(&self) -> bool {
+        self.shared.sweep_hint.load(Ordering::Relaxed) || self.shared.views.lock().has_gone()
+    }
+
     /// Whether, since the last call, a pin went whose object the daemon waits to free: for
     /// `ArenaServer::on_pin_hint`.
     pub fn take_sweep_hint(&self) -> bool {
