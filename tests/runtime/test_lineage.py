@@ -182,8 +182,11 @@ def little_lineage() -> Iterator[None]:
 
 
 def test_beyond_the_bound_the_oldest_is_let_go_and_says_so(little_lineage, tmp_path: Path):
-    refs = [make.remote(tmp_path / "runs") for _ in range(10)]
-    get(refs)
+    refs = []
+    for _ in range(10):
+        # One ends after the other: the oldest is what ended first.
+        refs.append(make.remote(tmp_path / "runs"))
+        get(refs[-1])
     for ref in (refs[0], refs[-1]):
         _ffi.lose(ref, True)
     with pytest.raises(exceptions.ObjectReconstructionFailedLineageEvictedError, match="SHOAL_MAX_LINEAGE_BYTES"):
