@@ -31,8 +31,9 @@ def switches(pids):
 
 shoal.init(num_cpus=2)
 shoal.get([pid.remote() for _ in range(4)])
-time.sleep(15)
+# Asked for before the pause: the daemon goes to sleep only after its answer has been read.
 status = json.loads(_ffi.status())
+time.sleep(15)
 everybody = [os.getpid(), status["pid"], *(process["pid"] for process in status["processes"])]
 before = switches(everybody)
 time.sleep(10)
