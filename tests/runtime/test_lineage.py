@@ -344,7 +344,9 @@ def test_what_a_damaged_spill_file_held_is_made_again_two_steps_deep(tmp_path: P
             assert array.shape == (BLOCK // 8,) and bool((array == 100 * number + 2).all())
             del array
         again = notes.read_text().splitlines()[len(before) :]
-        # The owner found the last value damaged, a worker the first: all three steps ran again.
-        assert {"block 0", "plus 0", "plus 1"} <= set(again), again
+        # The owner found the last value damaged, a worker the first: all three steps ran again. Which were in memory
+        # still, and so whole, is a matter of who ended last.
+        steps = ({f"block {first}", f"plus {first}", f"plus {first + 1}"} for first in range(0, 2000, 100))
+        assert any(three <= set(again) for three in steps), again
         # Nothing ran more often than it had to.
         assert len(again) == len(set(again)), again
