@@ -3,7 +3,7 @@ use crate::error::{StoreError, system};
 use crate::fork::ForkPage;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, ftruncate, memfd_create};
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
+use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mprotect, munmap};
 use std::ptr::null_mut;
 use std::sync::Arc;
 
@@ -55,18 +55,24 @@ pub(crate) enum Use {
     Read,
     /// Writable, and absent in forked children: a stray write there faults instead of harming the parent.
     Write,
+    /// Addresses only, of which some become writable ([`Mapping::open`]); absent in forked children.
+    Reserved,
 }
 
 impl Mapping {
     /// Maps `len` bytes from `offset`. With `fork`, a forked child doesn't unmap what it may not have.
     pub fn new(fd: impl AsFd, offset: u64, len: u64, to: Use, fork: Option<Arc<ForkPage>>) -> Result<Self, StoreError> {
         let size = usize::try_from(len).map_err(|_| StoreError::OutOfBounds("a mapping"))?;
-        let prot = if to == Use::Read { ProtFlags::READ } else { ProtFlags::READ | ProtFlags::WRITE };
+        let prot = match to {
+            Use::Read => ProtFlags::READ,
+            Use::Write => ProtFlags::READ | ProtFlags::WRITE,
+            Use::Reserved => ProtFlags::empty(),
+        };
         // SAFETY: a new mapping at an address that the kernel chooses.
         let base = unsafe { mmap(null_mut(), size, prot, MapFlags::SHARED | MapFlags::NORESERVE, fd, offset) }
             .map_err(system("mmap of the arena"))?;
         let mapping = Self { base: base.cast(), offset, len, fork };
-        if to == Use::Write {
+        if to != Use::Read {
             // SAFETY: the range just mapped.
             unsafe { madvise(base, size, Advice::LinuxDontFork) }.map_err(system("madvise(MADV_DONTFORK)"))?;
         }
@@ -85,11 +91,33 @@ impl Mapping {
         offset >= self.offset && offset - self.offset <= self.len && len <= self.len - (offset - self.offset)
     }
 
-    /// Makes page table entries for a range that was reserved, at half the cost of as many faults. A hint.
-    pub fn populate(&self, offset: u64, len: u64) {
+    /// Makes page table entries for a range that was reserved. A hint. `fresh`: its pages have never been touched, and each
+    /// is cleared for it, at half the cost of as many faults; else the kernel makes 16 entries at a time.
+    pub fn populate(&self, offset: u64, len: u64, fresh: bool) {
         if self.covers(offset, len) {
+            let advice = if fresh { Advice::LinuxPopulateWrite } else { Advice::LinuxPopulateRead };
             // SAFETY: inside the mapping; contents stay.
-            let _ = unsafe { madvise(self.at(offset).cast(), len as usize, Advice::LinuxPopulateWrite) };
+            let _ = unsafe { madvise(self.at(offset).cast(), len as usize, advice) };
+        }
+    }
+
+    /// Makes a part of a reservation writable. Whole pages.
+    pub fn open(&self, offset: u64, len: u64) -> Result<(), StoreError> {
+        assert!(self.covers(offset, len), "ARENA-6: {len} bytes from {offset} are outside of a mapping");
+        // SAFETY: inside the mapping, which is this value's.
+        unsafe { mprotect(self.at(offset).cast(), len as usize, MprotectFlags::READ | MprotectFlags::WRITE) }
+            .map_err(system("mprotect of the arena"))
+    }
+
+    /// Takes that back, and the page table's entries. The pages stay the file's.
+    pub fn close(&self, offset: u64, len: u64) {
+        if self.covers(offset, len) {
+            let start = self.at(offset).cast();
+            // SAFETY: inside the mapping; who has an address of it has no window on it any more. If it fails, the range
+            // stays writable, which nobody relies on.
+            let _ = unsafe { madvise(start, len as usize, Advice::LinuxDontNeed) };
+            // SAFETY: as above.
+            let _ = unsafe { mprotect(start, len as usize, MprotectFlags::empty()) };
         }
     }
 }

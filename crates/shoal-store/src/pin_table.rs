@@ -70,7 +70,7 @@ impl PinTable {
     /// Client: meets the first page now, not in its first pin.
     #[cfg(not(all(loom, test)))]
     pub fn meet(&self) {
-        self.0.populate(0, PAGE);
+        self.0.populate(0, PAGE, true);
     }
 
     /// Client: takes a slot. A fence and another look at the entry must follow.

@@ -36,6 +36,15 @@ impl Ranges {
         self.0.insert(start, end - start);
     }
 
+    /// What of a range isn't there.
+    pub fn gaps_in(&self, offset: u64, len: u64) -> Self {
+        let mut gaps = Self::of(offset, len);
+        for (o, l) in self.iter() {
+            gaps.remove(o, l);
+        }
+        gaps
+    }
+
     /// Takes a range out, and returns those parts of it that were there.
     pub fn remove(&mut self, offset: u64, len: u64) -> Vec<(u64, u64)> {
         let end = offset + len;
@@ -76,7 +85,11 @@ mod tests {
                     let taken: u64 = ranges.remove(offset, len).iter().map(|r| r.1).sum();
                     prop_assert_eq!(taken, model[span.clone()].iter().filter(|b| **b).count() as u64);
                 }
-                model[span].fill(add);
+                model[span.clone()].fill(add);
+                let gaps = ranges.gaps_in(offset, len);
+                let missing = model[span].iter().filter(|there| !**there).count() as u64;
+                prop_assert_eq!(gaps.total(), missing);
+                prop_assert!(gaps.iter().all(|(o, l)| !model[o as usize..(o + l) as usize].contains(&true)));
                 let mut seen = [false; 80];
                 let mut last_end = None;
                 for (o, l) in ranges.iter() {

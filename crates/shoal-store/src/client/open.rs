@@ -1,10 +1,12 @@
 //! One leased chunk, as its lessee fills it.
 use super::Shared;
+use super::windows::Window;
 use shoal_crash::crash_point;
 use crate::error::StoreError;
 use crate::grant::{ChunkGrant, ChunkReturn};
 use crate::layout::{ALIGN, EMPTY, FREE, GENERATION_STEP, PAGE, Table, align_up, data_offset};
-use crate::mapping::{Mapping, reserve};
+use crate::mapping::reserve;
+use crate::ranges::Ranges;
 use std::sync::Arc;
 
 /// Where an object goes, and through which window it is written.
@@ -17,7 +19,10 @@ pub(super) struct Place {
     pub generation: u32,
     pub offset: u64,
     pub len: u64,
-    pub window: Arc<Mapping>,
+    pub window: Arc<Window>,
+    /// Which of its pages this process hasn't met, and whether nobody has.
+    pub unmet: Vec<(u64, u64)>,
+    pub fresh: bool,
 }
 
 impl Place {
@@ -34,7 +39,10 @@ pub(super) struct OpenChunk {
     /// As granted.
     lease: u32,
     generation: u32,
-    window: Arc<Mapping>,
+    window: Arc<Window>,
+    /// Which of its pages this process hasn't met, and whether nobody has.
+    unmet: Ranges,
+    fresh: bool,
     /// First entry that was never used since the last reset.
     next_entry: u32,
     /// First byte that was never used since the last reset, from the chunk's first.
@@ -78,19 +86,28 @@ impl OpenChunk {
         if takes > self.left() || (self.exact() && takes < self.left() / 2) {
             return None;
         }
+        let offset = self.offset + self.cursor;
         let place = Place {
             chunk: self.offset,
             lease: self.lease,
             entry: self.next_entry,
             generation: self.generation,
-            offset: self.offset + self.cursor,
+            offset,
             len,
             window: self.window.clone(),
+            unmet: self.take_unmet(offset, len),
+            fresh: self.fresh,
         };
         self.next_entry += 1;
         self.cursor += takes;
         self.writers += 1;
         Some(place)
+    }
+
+    /// The pages of an object that nobody has met before it.
+    fn take_unmet(&mut self, offset: u64, len: u64) -> Vec<(u64, u64)> {
+        let first = offset / PAGE * PAGE;
+        self.unmet.remove(first, (offset + len).next_multiple_of(PAGE) - first)
     }
 
     /// Starts again from the chunk's beginning, with warm pages, when every object in it was freed. `false` when it should
@@ -149,7 +166,7 @@ impl Shared {
             reserve(&self.fd, offset + data, len - data).map_err(full)?;
             crash_point!(16, "chunk.reserved");
         }
-        let window = self.window(offset, len)?;
+        let (window, new) = self.window(offset, len)?;
         let open = OpenChunk {
             offset,
             len,
@@ -157,6 +174,8 @@ impl Shared {
             lease: generation,
             generation,
             window,
+            unmet: if cold { Ranges::of(offset + data, len - data) } else { new },
+            fresh: cold,
             next_entry: 0,
             cursor: data,
             busy: 0,
@@ -165,9 +184,6 @@ impl Shared {
         if cold {
             open.table().set_backed();
             crash_point!(17, "chunk.backed");
-            if open.exact() {
-                open.window.populate(offset + data, len - data);
-            }
         }
         Ok(open)
     }

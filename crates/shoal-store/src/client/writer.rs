@@ -26,6 +26,7 @@ impl Writer {
         crash_point!(11, "begin.described");
         table.set(place.entry, place.generation, OPEN);
         crash_point!(12, "begin.open");
+        place.window.meet(&place.unmet, place.fresh);
         Self { shared, place, sealed: false }
     }
 
