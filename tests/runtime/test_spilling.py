@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import shoal
+import shoal.util.state
 from shoal.core import _ffi
 from support.programs import may_mount, run_command
 
