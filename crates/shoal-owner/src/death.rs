@@ -2,7 +2,8 @@
 //!
 //! - DEATH-1 its counts are dropped, later credits for it are ignored, nothing is sent to it.
 //! - DEATH-2 what it owned and has no value here, or a value in the arena, is `OwnerDied`; small values that were
-//!   fetched before stay readable.
+//!   fetched before stay readable. The refs inside a value that went stay counted as long as its entry (LIN-9): a call
+//!   that was sent it is lent them still, whoever owned it.
 //! - DEATH-3 values change before tasks are tried again, so that a retry sees that its dependency is lost.
 //! - DEATH-4 what it had sealed in the arena for us and had not told of is freed.
 //! - DEATH-5 deaths are remembered for who has not heard of them yet, and may credit the dead or pass on what they owned:
@@ -12,7 +13,7 @@
 use crate::{
     Order, Owner,
     history::End,
-    objects::{Count, owner_died},
+    objects::owner_died,
     tasks::{Task, TaskState},
 };
 use rustc_hash::FxHashSet;
@@ -98,12 +99,12 @@ impl Owner {
         for id in borrowed {
             let Some(entry) = self.objects.map.get_mut(&id) else { continue };
             entry.credits = 0;
-            match &mut entry.value {
+            match &entry.value {
                 None if id.index == ObjectId::ACTOR_INDEX => {}
                 None => self.objects.set_value(id, Value::Error(died.clone()), out),
-                Some(value @ Value::Stored { .. }) => {
-                    let old = std::mem::replace(value, Value::Error(died.clone()));
-                    old.refs().iter().for_each(|r| self.objects.sub(&r.id, Count::Contained));
+                Some(Value::Stored { .. }) => {
+                    entry.lose_value();
+                    entry.value = Some(Value::Error(died.clone()));
                 }
                 Some(Value::Inline { .. } | Value::Error(_)) => {}
             }

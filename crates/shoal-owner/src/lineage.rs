@@ -246,10 +246,8 @@ impl Owner {
     pub(crate) fn on_value_lost(&mut self, id: ObjectId, loc: &ArenaLoc, why: &str, out: &mut Vec<Order>) {
         let is_it = |e: &&mut Entry| matches!(&e.value, Some(Value::Stored { loc: known, .. }) if known == loc);
         let Some(entry) = self.objects.map.get_mut(&id).filter(is_it) else { return };
-        let (owner, refs) = (entry.owner, entry.value.take().map(|v| v.refs().to_vec()).unwrap_or_default());
-        if !refs.is_empty() {
-            entry.shared.get_or_insert_default().former.extend(refs);
-        }
+        let owner = entry.owner;
+        entry.lose_value();
         if owner.worker == self.me.worker {
             out.push(Order::Free { id, loc: *loc });
             self.make_again(id, why, out);

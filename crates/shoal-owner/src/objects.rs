@@ -111,6 +111,15 @@ impl Entry {
         self.kept() || self.executing | self.lineage != 0 || self.shared.as_ref().is_some_and(|s| !s.holders.is_empty())
     }
 
+    /// The value is gone. The refs inside it stay counted as long as the entry: calls that run were lent them (LIN-9).
+    pub fn lose_value(&mut self) {
+        if let Some(value) = self.value.take()
+            && !value.refs().is_empty()
+        {
+            self.shared.get_or_insert_default().former.extend_from_slice(value.refs());
+        }
+    }
+
     /// The refs that it contains: inside its value, and inside one that was lost.
     pub fn inside(&self) -> impl Iterator<Item = &RefWire> {
         let former = self.shared.iter().flat_map(|s| &s.former);

@@ -2,9 +2,9 @@
 mod world;
 use shoal_owner::{Event, Order, Owner};
 use shoal_proto::peer::PeerMsg;
-use shoal_types::{ErrorKind, LaneId, ObjectId, RefWire, TaskId, Value};
+use shoal_types::{ErrorKind, LaneId, LeaseId, ObjectId, RefWire, TaskId, Value};
 use std::collections::{BTreeMap, VecDeque};
-use world::{actor, address, error, inline};
+use world::{actor, address, error, inline, stored};
 
 type Messages = VecDeque<(u64, PeerMsg)>;
 
@@ -56,6 +56,31 @@ impl Net {
         );
     }
 
+    /// The `n`-th task of `caller`, with these dependencies.
+    fn submits(&mut self, caller: u8, n: u64, deps: &[RefWire]) -> TaskId {
+        let id = TaskId::new([caller; 8], n);
+        let spec = shoal_types::TaskSpec { id, ..world::spec(n, deps, &[]) };
+        self.feed(caller, Event::TaskSubmitted(Box::new(spec)));
+        id
+    }
+
+    /// It is sent to `worker`.
+    fn sends(&mut self, caller: u8, task: TaskId, worker: u8) {
+        let (lease, lane) = (LeaseId(u64::from(worker)), LaneId(u64::from(worker)));
+        let orders = self.feed(caller, Event::Granted { key: 0, lease, lane, worker: address(worker) });
+        assert!(orders.contains(&Order::Push { lane, task, attempt: 0 }), "{orders:?}");
+    }
+
+    /// `caller` gets this ref as the result of its `n`-th task, run by `worker`, who owns or borrows it.
+    fn gets(&mut self, caller: u8, n: u64, r: RefWire, worker: u8) -> ObjectId {
+        let task = self.submits(caller, n, &[]);
+        self.sends(caller, task, worker);
+        self.returns(worker, caller, task, r);
+        self.replied(caller, worker, task, r);
+        self.feed(caller, Event::Recalled(LeaseId(u64::from(worker))));
+        ObjectId::new(task, 0)
+    }
+
     /// A call of the actor by `caller`, pushed.
     fn calls(&mut self, caller: u8, incarnation: u32, worker: u8) -> TaskId {
         let task = TaskId::new([caller; 8], 1);
@@ -69,6 +94,7 @@ impl Net {
 const A: u8 = 7;
 const OWNER: u8 = 1;
 const CREATOR: u8 = 2;
+const MAKER: u8 = 5;
 const CALLER: u8 = 3;
 const WORKER: u8 = 4;
 
@@ -76,21 +102,26 @@ fn up(incarnation: u32, worker: u8, kept: Vec<RefWire>) -> Event {
     Event::ActorUp { actor: actor(A), incarnation, lane: LaneId(u64::from(worker)), worker: address(worker), kept }
 }
 
+fn lost(worker: u8) -> Event {
+    let (error, intended) = (error(ErrorKind::WorkerCrashed), false);
+    Event::WorkerLost { worker: address(worker), error, intended, taken: vec![] }
+}
+
+/// An object of the process, put.
+fn put(net: &mut Net, owner: u8, value: Value) -> RefWire {
+    let r = world::foreign(owner, 100);
+    net.feed(owner, Event::ValuePut { id: r.id, value });
+    r
+}
+
 /// The constructor keeps a ref of its arguments, a method returns it, and the process dies. Its creator hears of the
 /// death before it hears that the actor was up; what it lets go of then overtakes what the dead had said.
 #[test]
 fn what_a_constructor_kept_is_credited_also_after_its_death() {
     let mut net = Net::default();
-    let x = RefWire { id: ObjectId::new(TaskId::new([OWNER; 8], 1), 0), owner: address(OWNER) };
-    net.feed(OWNER, Event::ValuePut { id: x.id, value: Value::Inline { bytes: [1][..].into(), refs: vec![] } });
+    let x = put(&mut net, OWNER, inline(&[]));
     // The creator borrows it, through a value.
-    let first = TaskId::new([CREATOR; 8], 1);
-    let spec = shoal_types::TaskSpec { id: first, ..world::spec(1, &[], &[]) };
-    net.feed(CREATOR, Event::TaskSubmitted(Box::new(spec)));
-    let granted = Event::Granted { key: 0, lease: shoal_types::LeaseId(1), lane: LaneId(1), worker: address(OWNER) };
-    net.feed(CREATOR, granted);
-    net.returns(OWNER, CREATOR, first, x);
-    net.replied(CREATOR, OWNER, first, x);
+    let first = net.gets(CREATOR, 1, x, OWNER);
     net.feed(OWNER, Event::RefsDropped(vec![x.id]));
     // It makes the actor with it, which keeps it.
     let handle = ObjectId::new(TaskId::new([CREATOR; 8], 2), ObjectId::ACTOR_INDEX);
@@ -104,14 +135,10 @@ fn what_a_constructor_kept_is_credited_also_after_its_death() {
     net.returns(WORKER, CALLER, second, x);
     net.replied(CALLER, WORKER, second, x);
     // The creator: first that it died, then that it was up, then that it is dead for good.
-    let lost = |worker| {
-        let (error, intended) = (error(ErrorKind::WorkerCrashed), false);
-        Event::WorkerLost { worker: address(worker), error, intended, taken: vec![] }
-    };
     net.feed(CREATOR, lost(WORKER));
     net.feed(CREATOR, up(0, WORKER, vec![x]));
     net.feed(CREATOR, Event::ActorDead { actor: actor(A), error: error(ErrorKind::ActorDied) });
-    net.feed(CREATOR, Event::RefsDropped(vec![handle, ObjectId::new(first, 0)]));
+    net.feed(CREATOR, Event::RefsDropped(vec![handle, first]));
     assert!(!net.core(CREATOR).knows(&x.id));
     // Its release overtakes the dead worker's credit for the caller.
     net.deliver(CREATOR, OWNER);
@@ -135,4 +162,39 @@ fn what_a_constructor_kept_is_credited_also_after_its_death() {
     );
     net.feed(OWNER, Event::RefsDropped(vec![x.id]));
     assert!(!net.core(OWNER).knows(&x.id), "DEATH-1: a late credit counted");
+}
+
+/// A task runs that was lent a ref inside a stored value, when the owner of that value dies: the value is gone, but its
+/// caller holds the ref for the task until it replies (OWN-1).
+#[test]
+fn what_a_value_of_a_dead_owner_held_stays_lent() {
+    let mut net = Net::default();
+    let x = put(&mut net, OWNER, inline(&[]));
+    // The maker's value in the arena holds it; the caller knows nothing of either but a ref of that value.
+    let borrowed = net.gets(MAKER, 1, x, OWNER);
+    let value = put(&mut net, MAKER, stored(1, &[x]));
+    let got = net.gets(CALLER, 1, value, MAKER);
+    let task = net.submits(CALLER, 2, &[value]);
+    net.deliver(CALLER, MAKER);
+    net.deliver(MAKER, OWNER);
+    net.deliver(MAKER, CALLER);
+    net.sends(CALLER, task, WORKER);
+    net.feed(WORKER, Event::CallTaken { task, refs: vec![x] });
+    // All but the task let go of it; then the maker dies.
+    net.feed(OWNER, Event::RefsDropped(vec![x.id]));
+    net.feed(MAKER, Event::RefsDropped(vec![borrowed]));
+    net.deliver(MAKER, OWNER);
+    net.feed(OWNER, lost(MAKER));
+    net.feed(CALLER, lost(MAKER));
+    net.deliver(CALLER, OWNER);
+    assert!(net.core(OWNER).knows(&x.id), "OWN-1: freed while a task runs that was lent it");
+    // It is returned, too, which costs nothing (XFER-6).
+    let done = net.feed(WORKER, Event::CallDone { task, caller: address(CALLER), refs: vec![x] });
+    assert_eq!(done, [Order::Reply { task, kept: vec![] }]);
+    net.replied(CALLER, WORKER, task, x);
+    net.deliver(CALLER, OWNER);
+    assert!(net.core(OWNER).knows(&x.id), "OWN-1: freed while the result holds it");
+    net.feed(CALLER, Event::RefsDropped(vec![got, ObjectId::new(task, 0)]));
+    net.deliver(CALLER, OWNER);
+    assert!(!net.core(OWNER).knows(&x.id), "COUNT-1: left");
 }
