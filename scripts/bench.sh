@@ -8,18 +8,18 @@ PEERS=$ROOT/target/peers-venv
 wheel=target/bench-wheel
 
 install_release() {
-    rm -rf "$wheel" &&
-        "$VENV/bin/maturin" build --release --out "$wheel" &&
-        "$VENV/bin/python" -m venv --clear "$BENCH" &&
-        grep -hE '^(numpy|click|cloudpickle)==' requirements-dev.txt >"$BENCH/requirements.txt" &&
-        "$BENCH/bin/python" -m pip install --quiet --requirement "$BENCH/requirements.txt" "$wheel"/*.whl &&
-        touch "$BENCH/installed"
+    rm -rf "$wheel"
+    "$VENV/bin/maturin" build --release --out "$wheel"
+    "$VENV/bin/python" -m venv --clear "$BENCH"
+    grep -hE '^(numpy|click|cloudpickle)==' requirements-dev.txt >"$BENCH/requirements.txt"
+    "$BENCH/bin/python" -m pip install --quiet --requirement "$BENCH/requirements.txt" "$wheel"/*.whl
+    touch "$BENCH/installed"
 }
 
 install_peers() {
-    "$VENV/bin/python" -m venv --clear "$PEERS" &&
-        "$PEERS/bin/python" -m pip install --quiet --requirement requirements-bench.txt &&
-        touch "$PEERS/installed"
+    "$VENV/bin/python" -m venv --clear "$PEERS"
+    "$PEERS/bin/python" -m pip install --quiet --requirement requirements-bench.txt
+    touch "$PEERS/installed"
 }
 
 if ! fresh "$BENCH/installed" Cargo.toml Cargo.lock pyproject.toml requirements-dev.txt crates python; then

@@ -16,17 +16,19 @@ die() {
 }
 
 # step "what it does" command...: says what is done, and how long it took.
+# The command stands alone, in no `||` and no `if`: there a function would go on after a command that fails. A step is to
+# stand so, too.
 step() {
-    local what=$1 begin=$SECONDS code=0
+    STEP=$1 BEGUN=$SECONDS
     shift
-    printf '==> %s\n' "$what"
-    "$@" || code=$?
-    if [ "$code" -ne 0 ]; then
-        printf 'shoal: %s: failed after %d s (exit code %d)\n' "$what" $((SECONDS - begin)) "$code" >&2
-        exit "$code"
-    fi
-    printf '    %s: %d s\n' "$what" $((SECONDS - begin))
+    printf '==> %s\n' "$STEP"
+    trap 'step_failed $?' EXIT
+    "$@"
+    trap - EXIT
+    printf '    %s: %d s\n' "$STEP" $((SECONDS - BEGUN))
 }
+
+step_failed() { printf 'shoal: %s: failed after %d s (exit code %d)\n' "$STEP" $((SECONDS - BEGUN)) "$1" >&2; }
 
 # has_files FOLDER PATTERN: whether FOLDER holds a file of that name.
 has_files() { [ -n "$(find "$1" -name "$2" -print -quit 2>/dev/null)" ]; }
