@@ -28,8 +28,6 @@ pub enum StoreError {
         capacity: u64,
         /// Bytes that the machine and the cgroup have left; `u64::MAX` when they weren't the reason.
         machine: u64,
-        /// The largest objects, largest first.
-        largest: Vec<Holder>,
     },
     /// The object isn't there any more: freed, being freed, or never sealed. Ask its owner.
     #[error("object {0} is gone from the arena")]

@@ -161,8 +161,7 @@ impl Shared {
             return Err(StoreError::OutOfBounds("a chunk"));
         }
         if cold {
-            let full =
-                |_| StoreError::Full { wanted: len, used: 0, capacity: self.len, machine: 0, largest: Vec::new() };
+            let full = |_| StoreError::Full { wanted: len, used: 0, capacity: self.len, machine: 0 };
             reserve(&self.fd, offset + data, len - data).map_err(full)?;
             crash_point!(16, "chunk.reserved");
         }

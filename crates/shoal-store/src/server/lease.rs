@@ -142,8 +142,7 @@ impl ArenaServer {
     }
 
     pub(crate) fn full(&self, wanted: u64, machine: u64) -> StoreError {
-        let stats = self.stats();
-        StoreError::Full { wanted, used: stats.used, capacity: stats.capacity, machine, largest: stats.largest }
+        StoreError::Full { wanted, used: self.used(), capacity: self.capacity, machine }
     }
 }
 

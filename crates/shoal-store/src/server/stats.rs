@@ -1,11 +1,7 @@
 //! What is in the arena.
 use super::ArenaServer;
-use crate::error::Holder;
 use crate::layout::{EVICTING, Entry, SEALED};
 use serde::{Deserialize, Serialize};
-use std::cmp::Reverse;
-
-const LARGEST: usize = 10;
 
 /// A look at the arena.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -26,28 +22,31 @@ pub struct ArenaStats {
     pub put_off: u64,
     /// Clients.
     pub clients: u64,
-    /// The largest objects, largest first, at most ten.
-    pub largest: Vec<Holder>,
 }
 
 impl ArenaServer {
     /// Counts everything; takes microseconds a chunk.
     pub fn stats(&self) -> ArenaStats {
-        let mut holders = Vec::new();
-        self.each_sealed(|_, _, entry| holders.push(Holder { id: entry.id, owner: entry.owner, len: entry.len }));
-        holders.sort_by_key(|holder| (Reverse(holder.len), holder.id));
-        let free = self.space.free_bytes();
+        let (mut objects, mut object_bytes) = (0, 0);
+        self.each_sealed(|_, _, entry| {
+            objects += 1;
+            object_bytes += entry.len;
+        });
         ArenaStats {
             capacity: self.capacity,
-            used: self.capacity - free,
-            free,
+            used: self.used(),
+            free: self.space.free_bytes(),
             warm: self.space.warm_bytes(),
-            objects: holders.len() as u64,
-            object_bytes: holders.iter().map(|holder| holder.len).sum(),
+            objects,
+            object_bytes,
             put_off: self.put_off.len() as u64,
             clients: self.clients.len() as u64,
-            largest: holders.into_iter().take(LARGEST).collect(),
         }
+    }
+
+    /// Bytes that can't be leased.
+    pub(super) fn used(&self) -> u64 {
+        self.capacity - self.space.free_bytes()
     }
 
     /// Calls `with` (chunk, place, entry) for each entry that is SEALED or EVICTING.
