@@ -155,3 +155,61 @@ def test_actor_calls_queued_and_running_are_cancelled(two_cpus, tmp_path: Path, 
     assert not list(tmp_path.glob("*.queued.*"))
     if busy is not None:
         cancelled_soon(busy)
+
+
+def waits_until_interrupted(wait, path: str) -> None:
+    """Notes when it began and when it ended, on a clock that is the same for every process."""
+    Path(path).touch()
+    try:
+        wait()
+    finally:
+        Path(path + ".new").write_text(str(time.monotonic()))
+        os.replace(path + ".new", path + ".ended")
+
+
+@shoal.remote
+class Threads:
+    def get(self, refs, path):
+        waits_until_interrupted(lambda: shoal.get(refs[0]), path)
+
+    def wait(self, refs, path):
+        waits_until_interrupted(lambda: shoal.wait(refs), path)
+
+    def pid(self):
+        return os.getpid()
+
+
+@shoal.remote
+class Coroutines:
+    async def get(self, refs, path):
+        waits_until_interrupted(lambda: shoal.get(refs[0]), path)
+
+    async def pid(self):
+        return os.getpid()
+
+
+@pytest.mark.parametrize(
+    ("cls", "method", "together"),
+    [(Threads, "get", 1), (Threads, "get", 5), (Threads, "wait", 5), (Coroutines, "get", 1)],
+    ids=["get", "five gets", "five waits", "coroutine"],
+)
+def test_a_cancel_of_a_call_that_waits_is_an_event_for_its_thread(two_cpus, tmp_path: Path, cls, method, together):
+    actor = cls.options(max_concurrency=8).remote()
+    before = shoal.get(actor.pid.remote(), timeout=SOON)
+    never = sleeps.options(num_cpus=0).remote(str(tmp_path / "never"))
+    late = []
+    for i in range(3):
+        paths = [tmp_path / f"{i}.{n}" for n in range(together)]
+        refs = [getattr(actor, method).remote([never], str(path)) for path in paths]
+        for path in paths:
+            until(path)
+        # From the file to the wait. One leads and sleeps on the bell, the others sleep on words of their own.
+        time.sleep(0.1)
+        for ref, path in zip(refs, paths, strict=True):
+            sent = time.monotonic()
+            cancelled_soon(ref)
+            until(path.with_name(path.name + ".ended"))
+            late.append(float(path.with_name(path.name + ".ended").read_text()) - sent)
+    # Without a call it was the second look, once a second.
+    assert sorted(late)[len(late) // 2] < 0.5, late
+    assert shoal.get(actor.pid.remote(), timeout=SOON) == before

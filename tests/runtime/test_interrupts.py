@@ -1,4 +1,4 @@
-"""Ctrl-C and cancels while the object store is waited for: at once, and the store is as it was before."""
+"""Ctrl-C, cancels and timeouts while the object store is waited for: at once, and the store is as it was before."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 
 import shoal
 from shoal.core import _ffi
-from shoal.exceptions import TaskCancelledError
+from shoal.exceptions import GetTimeoutError, TaskCancelledError
 
 MIB = 1 << 20
 LARGE = 32 * MIB
@@ -265,5 +265,46 @@ def test_what_was_interrupted_comes_back_right(tmp_path, monkeypatch):
         arrays = shoal.get(refs)
         assert all((array == number).all() for number, array in enumerate(arrays))
         del arrays
+        refs.clear()
+        until(lambda: not any(store()[key] for key in ("bytes", "mapped", "files", "waiting")))
+
+
+@shoal.remote(max_retries=0)
+def tries(refs, seconds):
+    with pytest.raises(GetTimeoutError):
+        shoal.get(refs, timeout=seconds)
+    return True
+
+
+@pytest.mark.parametrize("seconds", [0, 0.3])
+def test_a_get_of_what_a_disk_is_read_for_ends_with_its_time(slow, seconds):
+    for refs in (slow[0], slow[1:3], [slow[-1], slow[3]]):
+        began = time.monotonic()
+        with pytest.raises(GetTimeoutError, match="not read from disk within"):
+            shoal.get(refs, timeout=seconds)
+        # Not with the disk, which takes half a minute.
+        assert seconds <= time.monotonic() - began < 10
+    assert shoal.get(tries.remote(slow[4:5], seconds), timeout=20)
+
+
+def test_what_a_get_had_no_time_for_is_got_later_and_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("SHOAL_DISK_DELAY", "200")
+    with shoal.init(num_cpus=1, object_store_memory=64 * MIB, object_spilling_directory=tmp_path):
+        refs = [shoal.put(np.full(MIB, number)) for number in range(20)]
+        for ref in refs[:2]:
+            with pytest.raises(GetTimeoutError):
+                shoal.get(ref, timeout=0.01)
+
+        # Its read goes on meanwhile: then it lies at another place of the arena, and takes no time of a disk.
+        def there() -> bool:
+            try:
+                return bool((shoal.get(refs[0], timeout=0) == 0).all())
+            except GetTimeoutError:
+                return False
+
+        until(there)
+        arrays = shoal.get(refs, timeout=60)
+        assert all((array == number).all() for number, array in enumerate(arrays))
+        del arrays, ref
         refs.clear()
         until(lambda: not any(store()[key] for key in ("bytes", "mapped", "files", "waiting")))

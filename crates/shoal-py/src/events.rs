@@ -48,8 +48,8 @@ pub(crate) fn events(py: Python<'_>) -> PyResult<Option<Py<PyList>>> {
         call(py, &hooks(py)?.cancel_call, (PyBytes::new(py, &task.0),))?;
     }
     if cancels {
-        // The exception is set: whoever asks the daemon goes on to meet it.
-        runtime.call_askers();
+        // The exception is set: who sleeps goes on to meet it.
+        runtime.call_all();
     }
     for number in notices.ready {
         let token = TOKENS.lock().as_mut().and_then(|t| t.remove(&number));

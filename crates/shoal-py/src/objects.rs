@@ -11,7 +11,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PySequence, PyTuple};
 use shoal_types::{ErrorKind, ObjectId, Value};
-use shoal_worker::{Runtime, Waited, Waiter};
+use shoal_worker::{Runtime, Unanswered, Waited, Waiter};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -98,7 +98,7 @@ pub(crate) fn get_now<'py>(r#ref: &Bound<'py, ObjectRef>) -> PyResult<Option<(Bo
     let py = r#ref.py();
     let (runtime, id) = (runtime(py)?, r#ref.get().id(py)?);
     match runtime.value(&id) {
-        Some(value) => Ok(read(py, &runtime, id, &value, false)?.map(|value| (value,))),
+        Some(value) => Ok(read(py, &runtime, id, &value, &Limit::new(None), false)?.map(|value| (value,))),
         None => alive(py, &runtime).map(|()| None),
     }
 }
@@ -113,7 +113,7 @@ fn open<'py>(
     copy: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
     loop {
-        match read(py, runtime, id, &value, copy)? {
+        match read(py, runtime, id, &value, limit, copy)? {
             Some(object) => return Ok(object),
             None => value = value_of(py, runtime, id, limit)?,
         }
@@ -126,19 +126,26 @@ fn read<'py>(
     runtime: &Runtime,
     id: ObjectId,
     value: &Value,
+    limit: &Limit,
     copy: bool,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let bytes = match runtime.open(id, value).map_err(|e| errors::exception(py, &e))? {
-        Ok(bytes) => Ok(bytes),
-        Err(loc) => py.detach(|| runtime.fetch(id, loc)).map_err(|e| (loc, e)),
+    let loc = match runtime.open(id, value).map_err(|e| errors::exception(py, &e))? {
+        Ok(bytes) => return decode(py, bytes, copy).map(Some),
+        Err(loc) => loc,
     };
-    match bytes {
+    let until = limit.until_fetched();
+    match py.detach(|| runtime.fetch(id, loc, until)) {
         Ok(bytes) => decode(py, bytes, copy).map(Some),
-        Err((loc, error)) if error.kind == ErrorKind::ObjectLost => {
-            py.detach(|| runtime.value_lost(id, loc, error));
+        Err(Unanswered::Error(error)) if error.kind == ErrorKind::ObjectLost => {
+            py.detach(|| runtime.value_lost(id, loc, error, until));
             Ok(None)
         }
-        Err((_, error)) => Err(errors::exception(py, &error)),
+        Err(Unanswered::Error(error)) => Err(errors::exception(py, &error)),
+        Err(Unanswered::Late) => {
+            let timeout = limit.timeout.unwrap_or(0.0);
+            let text = format!("object {id} is ready, but was not read from disk within {timeout} s: ask again");
+            Err(errors::local(py, "GetTimeout", &text))
+        }
     }
 }
 
@@ -168,14 +175,25 @@ fn ids_of(refs: &Bound<'_, PyAny>) -> PyResult<Vec<ObjectId>> {
 /// Until when a call waits: one time, however often it sleeps.
 pub(crate) struct Limit {
     timeout: Option<f64>,
+    began: Instant,
     until: Option<Instant>,
 }
+
+/// The daemon says at once where a value lies that is not on disk alone: there is time for that in any case, or `get` with no
+/// time at all would never have one that was brought back to another place.
+const PROMPT: Duration = Duration::from_millis(20);
 
 impl Limit {
     /// From now on, in seconds.
     pub fn new(timeout: Option<f64>) -> Self {
-        let after = |t| Instant::now() + Duration::try_from_secs_f64(t).unwrap_or(Duration::from_secs(1 << 30));
-        Self { timeout, until: timeout.map(after) }
+        let began = Instant::now();
+        let after = |t| began + Duration::try_from_secs_f64(t).unwrap_or(Duration::from_secs(1 << 30));
+        Self { timeout, began, until: timeout.map(after) }
+    }
+
+    /// Until when a value that there is may be fetched.
+    fn until_fetched(&self) -> Option<Instant> {
+        self.until.map(|until| until.max(self.began + PROMPT))
     }
 }
 
@@ -216,18 +234,25 @@ fn distinct(ids: &[ObjectId]) -> Option<Vec<ObjectId>> {
     (once.len() < ids.len()).then_some(once)
 }
 
-/// Waits, mostly without the GIL; a signal is looked at with it. False when the time is over.
+/// Waits, mostly without the GIL; a signal, or a cancel of what this thread runs, is looked at with it. False when the time
+/// is over.
 pub(crate) fn sleep(py: Python<'_>, runtime: &Runtime, waiter: &Arc<Waiter>, limit: &Limit) -> PyResult<bool> {
     errors::take_raised()?;
     if waiter.done() {
         return Ok(true);
     }
     let _blocking = (limit.timeout != Some(0.0)).then(Blocking::begin);
+    let mut interrupted = false;
     loop {
-        match hold::wait(py, runtime, waiter, limit.until) {
+        // WAIT-3: a cancel is noted, its exception set, and then all are called.
+        let since = runtime.calls();
+        if interrupted || runtime.has_cancels() {
+            raise_pending(py)?;
+        }
+        match hold::wait(py, runtime, waiter, limit.until, since) {
             Waited::Done => return Ok(true),
             Waited::Timeout => return Ok(false),
-            Waited::Interrupted => raise_pending(py)?,
+            Waited::Interrupted => interrupted = true,
         }
     }
 }

@@ -229,9 +229,10 @@ impl<'a> Sender<'a> {
     fn wait(&self, py: Python<'_>, mut room: Room) -> PyResult<bool> {
         let task = self.ticket.task;
         while room == Room::Full {
+            let since = self.runtime.calls();
             let waiter = self.runtime.want_room(task);
             let _blocking = Blocking::begin();
-            let waited = py.detach(|| self.runtime.wait(&waiter, None));
+            let waited = py.detach(|| self.runtime.wait(&waiter, None, since));
             self.runtime.unwant_room(task, &waiter);
             if waited == Waited::Interrupted {
                 py.check_signals()?;

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
+use rustc_hash::FxHashMap;
 use shoal_proto::Reader;
 use shoal_proto::control::ToNode;
 use shoal_proto::lane::{ArgsFrame, Request, Slot, Target};
@@ -17,7 +18,7 @@ use shoal_types::{
     is_stream,
 };
 use shoal_worker::{Answer, CallFrame, Room, Runtime, ValueBytes, Work};
-use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::Instant;
@@ -57,11 +58,11 @@ struct Actor {
 /// The worker's state on its main thread.
 struct Worker {
     runtime: Arc<Runtime>,
-    blobs: HashMap<FunctionId, Vec<u8>>,
-    functions: HashMap<FunctionId, Function>,
+    blobs: FxHashMap<FunctionId, Vec<u8>>,
+    functions: FxHashMap<FunctionId, Rc<Function>>,
     actor: Option<Actor>,
     title: Arc<str>,
-    calls_left: HashMap<FunctionId, u32>,
+    calls_left: FxHashMap<FunctionId, u32>,
     /// Calls since the GIL was let go of.
     in_a_row: u32,
     exit: Option<i32>,
@@ -82,17 +83,17 @@ pub(crate) fn run_worker(py: Python<'_>) -> PyResult<i32> {
         } else if let Some(runtime) = crate::session::try_runtime() {
             runtime.notice_cancel(task);
             // Its arguments may be fetched just now, or its result stored.
-            runtime.call_askers();
+            runtime.call_all();
         }
     }));
     runtime.on_look(Box::new(current::running));
     let mut worker = Worker {
         runtime,
-        blobs: HashMap::new(),
-        functions: HashMap::new(),
+        blobs: FxHashMap::default(),
+        functions: FxHashMap::default(),
         actor: None,
         title: "".into(),
-        calls_left: HashMap::new(),
+        calls_left: FxHashMap::default(),
         in_a_row: 0,
         exit: None,
         crashed: false,
@@ -198,28 +199,31 @@ impl Worker {
             Err(NoArguments::Raised(error)) => Err(error),
             Ok(arguments) => Ok(arguments),
         };
-        let result = self.function(py, id).and_then(|function| {
+        let function = self.function(py, id);
+        let retry = function.as_ref().ok().and_then(|f| f.retry.as_ref()).map(|r| r.bind(py).clone());
+        let result = function.and_then(|function| {
             let (args, kwargs) = arguments?;
             let callable = function.callable.bind(py);
             run_on_main(&runtime, &ticket, None, || callable.call(args, kwargs.as_ref()))
         });
-        let retry = self.functions.get(&id).and_then(|f| f.retry.as_ref()).map(|r| r.bind(py).clone());
         self.settle(py, &ticket, result, retry.as_ref());
         self.count_call(id);
         Ok(())
     }
 
-    fn function(&mut self, py: Python<'_>, id: FunctionId) -> PyResult<&Function> {
-        if !self.functions.contains_key(&id) {
-            let blob = self
-                .blobs
-                .get(&id)
-                .ok_or_else(|| errors::local(py, "System", "a function was called before it was sent"))?;
-            let (callable, retry) = call(py, &hooks(py)?.load_function, (PyBytes::new(py, blob),))?
-                .extract::<(Py<PyAny>, Option<Py<PyAny>>)>()?;
-            self.functions.insert(id, Function { callable, retry });
+    fn function(&mut self, py: Python<'_>, id: FunctionId) -> PyResult<Rc<Function>> {
+        if let Some(function) = self.functions.get(&id) {
+            return Ok(Rc::clone(function));
         }
-        Ok(&self.functions[&id])
+        let blob = self
+            .blobs
+            .get(&id)
+            .ok_or_else(|| errors::local(py, "System", "a function was called before it was sent"))?;
+        let (callable, retry) = call(py, &hooks(py)?.load_function, (PyBytes::new(py, blob),))?
+            .extract::<(Py<PyAny>, Option<Py<PyAny>>)>()?;
+        let function = Rc::new(Function { callable, retry });
+        self.functions.insert(id, Rc::clone(&function));
+        Ok(function)
     }
 
     /// With `max_calls` the worker ends after so many calls of the function.
@@ -499,9 +503,9 @@ fn arguments<'py>(py: Python<'py>, runtime: &Runtime, frame: &ArgsFrame<'_>) -> 
 
 /// An argument that is not where it was sealed; without an error it is lost.
 fn fetch_argument(runtime: &Runtime, object: RefWire, loc: ArenaLoc) -> Result<ValueBytes, Option<ErrorValue>> {
-    runtime.fetch(object.id, loc).map_err(|error| match error.kind {
-        ErrorKind::ObjectLost => runtime.argument_lost(object),
-        _ => Some(error),
+    runtime.fetch(object.id, loc, None).map_err(|why| match ErrorValue::from(why) {
+        error if error.kind == ErrorKind::ObjectLost => runtime.argument_lost(object),
+        error => Some(error),
     })
 }
 

@@ -13,7 +13,7 @@ pub enum Waited {
     Done,
     /// The time is over.
     Timeout,
-    /// A signal came: look whether to raise, then wait on.
+    /// A signal came, or a call to all: look whether to raise, then wait on.
     Interrupted,
 }
 
@@ -35,6 +35,8 @@ pub struct Leadership {
     leader: AtomicU32,
     turn: Mutex<()>,
     followers: Mutex<Vec<Arc<Waiter>>>,
+    /// How often all were called (WAIT-3).
+    calls: AtomicU32,
 }
 
 impl Default for Leadership {
@@ -46,7 +48,12 @@ impl Default for Leadership {
 impl Leadership {
     /// Nobody leads.
     pub fn new() -> Self {
-        Self { leader: AtomicU32::new(Leader::Nobody as u32), turn: Mutex::new(()), followers: Mutex::new(Vec::new()) }
+        Self {
+            leader: AtomicU32::new(Leader::Nobody as u32),
+            turn: Mutex::new(()),
+            followers: Mutex::new(Vec::new()),
+            calls: AtomicU32::new(0),
+        }
     }
 
     /// Who leads now.
@@ -58,19 +65,38 @@ impl Leadership {
         }
     }
 
-    /// Sleeps until the waiter is done, the deadline or a signal.
-    pub fn wait(&self, host: &impl Host, waiter: &Arc<Waiter>, deadline: Option<Instant>) -> Waited {
+    /// How often all were called so far, for [`Leadership::wait`].
+    pub fn calls(&self) -> u32 {
+        self.calls.load(Acquire)
+    }
+
+    /// Has every thread that waits since before look around (WAIT-3). The bell is to be rung after this: who leads sleeps
+    /// there.
+    pub fn call_all(&self) {
+        self.calls.fetch_add(1, AcqRel);
+        lock(&self.followers).iter().for_each(|follower| follower.call());
+    }
+
+    /// Sleeps until the waiter is done, the deadline, a signal, or a call to all after `since` [`Leadership::calls`]; `None`
+    /// is for a thread that no call concerns.
+    pub fn wait(
+        &self,
+        host: &impl Host,
+        waiter: &Arc<Waiter>,
+        deadline: Option<Instant>,
+        since: Option<u32>,
+    ) -> Waited {
         if waiter.done() {
             return Waited::Done;
         }
         loop {
             if self.take_lead(host) {
-                let end = self.lead(host, waiter, deadline);
+                let end = self.lead(host, waiter, deadline, since);
                 self.leader.store(Leader::Nobody as u32, Release);
                 self.call_next(host);
                 return end;
             }
-            if let Some(end) = self.follow(host, waiter, deadline) {
+            if let Some(end) = self.follow(host, waiter, deadline, since) {
                 if self.leader() == Leader::Nobody {
                     self.call_next(host);
                 }
@@ -89,12 +115,15 @@ impl Leadership {
         true
     }
 
-    fn lead(&self, host: &impl Host, waiter: &Arc<Waiter>, deadline: Option<Instant>) -> Waited {
+    fn lead(&self, host: &impl Host, waiter: &Arc<Waiter>, deadline: Option<Instant>, since: Option<u32>) -> Waited {
         waiter.set_leading(true);
         let end = loop {
             host.read_lanes();
             if waiter.done() {
                 break Waited::Done;
+            }
+            if self.called(since) {
+                break Waited::Interrupted;
             }
             if passed(deadline) {
                 break Waited::Timeout;
@@ -115,18 +144,33 @@ impl Leadership {
     }
 
     /// Sleeps as a follower. `None`: it is to try and lead.
-    fn follow(&self, host: &impl Host, waiter: &Arc<Waiter>, deadline: Option<Instant>) -> Option<Waited> {
+    fn follow(
+        &self,
+        host: &impl Host,
+        waiter: &Arc<Waiter>,
+        deadline: Option<Instant>,
+        since: Option<u32>,
+    ) -> Option<Waited> {
         lock(&self.followers).push(Arc::clone(waiter));
-        let parked = (self.leader() == Leader::User).then(|| waiter.park(host.limit(waiter, deadline)));
+        let parks = self.leader() == Leader::User && !self.called(since);
+        let parked = parks.then(|| waiter.park(host.limit(waiter, deadline)));
         lock(&self.followers).retain(|other| !Arc::ptr_eq(other, waiter));
         if waiter.done() {
             return Some(Waited::Done);
+        }
+        if self.called(since) {
+            return Some(Waited::Interrupted);
         }
         match parked {
             None | Some(Unparked::Look) => None,
             Some(Unparked::Timeout) if passed(deadline) => Some(Waited::Timeout),
             Some(Unparked::Timeout | Unparked::Interrupted) => Some(Waited::Interrupted),
         }
+    }
+
+    /// Whether all were called after that.
+    fn called(&self, since: Option<u32>) -> bool {
+        since.is_some_and(|since| self.calls() != since)
     }
 
     /// Nobody leads: some follower is to (LEAD-2).

@@ -6,7 +6,8 @@
 //! 2. it calls [`Leadership::wait`]: it leads if nobody does, else it follows;
 //! 3. who makes an object ready calls [`Waiter::count_down`], and wakes the leader where that says so;
 //! 4. who waits for what the I/O thread reads sleeps on its own word: [`Waiter::sleep`];
-//! 5. while no thread waits, the I/O thread may lead: [`Leadership::io_lead`], [`Leadership::io_may_sleep`].
+//! 5. who has something for a thread that waits, and no signal to send it, calls all: [`Leadership::call_all`];
+//! 6. while no thread waits, the I/O thread may lead: [`Leadership::io_lead`], [`Leadership::io_may_sleep`].
 //!
 //! ```
 //! # use shoal_wait::{Bed, Host, Leadership, Sleep, Waited, Waiter};
@@ -24,9 +25,9 @@
 //! # let host = Nothing;
 //! let leadership = Leadership::new();
 //! let waiter = Arc::new(Waiter::new(1));
-//! assert_eq!(leadership.wait(&host, &waiter, Some(Instant::now())), Waited::Timeout);
+//! assert_eq!(leadership.wait(&host, &waiter, Some(Instant::now()), None), Waited::Timeout);
 //! assert!(!waiter.count_down()); // its thread doesn't sleep on the bell: nobody is to be rung
-//! assert_eq!(leadership.wait(&host, &waiter, None), Waited::Done);
+//! assert_eq!(leadership.wait(&host, &waiter, None, None), Waited::Done);
 //! ```
 //!
 //! - LEAD-1 the leader changes to `User` by whoever waits, back to `Nobody` by that same thread on every way out.
@@ -38,6 +39,9 @@
 //! - WAIT-1 `DONE` is set once, by whoever counts the last object down; it is never cleared while the thread looks.
 //! - WAIT-2 who sets a bit of the word and then finds `parked` wakes; who parks sets `parked` and then looks at the
 //!   word; a fence on both sides, so one of them sees the other. The same for `DONE` and `leading`.
+//! - WAIT-3 who calls all counts the call first, then calls the followers and rings the bell; who is about to sleep looks at
+//!   the count after it is a follower, or has read the lanes. **A thread reads the count first, then looks whether there
+//!   is anything for it, then waits**: what comes after that look is a call after its `since`.
 #![deny(missing_docs)]
 
 mod host;

@@ -86,7 +86,7 @@ impl World {
     }
 
     fn wait(self: &Arc<Self>, waiter: &Arc<Waiter>) -> Waited {
-        self.leadership.wait(&**self, waiter, None)
+        self.leadership.wait(&**self, waiter, None, None)
     }
 
     fn wait_in_thread(self: &Arc<Self>, waiter: &Arc<Waiter>) -> JoinHandle<Waited> {
@@ -253,6 +253,26 @@ fn a_called_follower_that_is_interrupted_calls_the_next() {
         for thread in threads {
             thread.join().unwrap();
         }
+    });
+}
+
+#[test]
+fn a_call_to_all_ends_the_sleep_of_leader_and_follower() {
+    model(3, || {
+        let world = World::new(&[]);
+        let since = Some(world.leadership.calls());
+        let other = thread::spawn({
+            let world = Arc::clone(&world);
+            move || world.leadership.wait(&*world, &waiter(), None, since)
+        });
+        let caller = world.ring_in_thread(|world| {
+            world.leadership.call_all();
+            world.ring(LOCAL);
+        });
+        assert_eq!(world.leadership.wait(&*world, &waiter(), None, since), Waited::Interrupted, "WAIT-3");
+        assert_eq!(other.join().unwrap(), Waited::Interrupted, "WAIT-3");
+        caller.join().unwrap();
+        assert_eq!(world.leadership.leader(), Leader::Nobody, "LEAD-1");
     });
 }
 

@@ -1,5 +1,6 @@
 //! With real threads: what the models leave out, time.
 use crate::{Bed, Host, Leadership, Sleep, Waited, Waiter};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -40,7 +41,7 @@ fn leader_and_follower_each_keep_their_own_time() {
     let (host, leadership) = (Quiet::default(), Leadership::new());
     let late = |ms: u64| {
         let deadline = Instant::now() + Duration::from_millis(ms);
-        let waited = leadership.wait(&host, &Arc::new(Waiter::new(1)), Some(deadline));
+        let waited = leadership.wait(&host, &Arc::new(Waiter::new(1)), Some(deadline), None);
         assert!(Instant::now() >= deadline);
         waited
     };
@@ -58,7 +59,7 @@ fn a_thousand_waits_of_four_threads_all_end() {
     let waiters: Vec<Vec<Arc<Waiter>>> =
         (0..4).map(|_| (0..1000).map(|_| Arc::new(Waiter::new(2))).collect()).collect();
     std::thread::scope(|scope| {
-        let wait_for = |waiter: &Arc<Waiter>| assert_eq!(leadership.wait(&host, waiter, None), Waited::Done);
+        let wait_for = |waiter: &Arc<Waiter>| assert_eq!(leadership.wait(&host, waiter, None, None), Waited::Done);
         for mine in &waiters {
             scope.spawn(move || mine.iter().for_each(wait_for));
         }
@@ -70,6 +71,43 @@ fn a_thousand_waits_of_four_threads_all_end() {
                     }
                 }
             }
+        }
+    });
+}
+
+#[test]
+fn each_call_to_all_interrupts_each_that_waits_since_before() {
+    const CALLS: usize = 100;
+    let (host, leadership) = (Quiet::default(), Leadership::new());
+    let (begun, waiters) = (AtomicUsize::new(0), [(); 4].map(|()| Arc::new(Waiter::new(1))));
+    let wait = |waiter: &Arc<Waiter>| {
+        let mut interrupted = 0;
+        loop {
+            let since = leadership.calls();
+            begun.fetch_add(1, SeqCst);
+            match leadership.wait(&host, waiter, None, Some(since)) {
+                Waited::Interrupted => interrupted += 1,
+                ended => return (ended, interrupted),
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let threads = waiters.each_ref().map(|waiter| scope.spawn(|| wait(waiter)));
+        // Nothing but a call ends these waits: one that is lost is a sleep of a minute.
+        for round in 1..=CALLS {
+            while begun.load(SeqCst) < waiters.len() * round {
+                std::thread::yield_now();
+            }
+            leadership.call_all();
+            host.ring();
+        }
+        for waiter in &waiters {
+            if waiter.finish() {
+                host.ring();
+            }
+        }
+        for thread in threads {
+            assert_eq!(thread.join().unwrap(), (Waited::Done, CALLS));
         }
     });
 }

@@ -1,8 +1,8 @@
 //! Questions to the daemon: their threads sleep until the I/O thread has read the answer.
 //!
-//! - ASK-1 a question ends once: its thread has the answer, or has given the question up. What comes for one that was given
-//!   up goes back to the daemon.
-//! - ASK-2 a signal, and [`Runtime::call_askers`], have a thread that sleeps look whether it is to give up. For the window
+//! - ASK-1 a question ends once: its thread has the answer, or has given the question up, interrupted or because its time
+//!   was over. What comes for one that was given up goes back to the daemon.
+//! - ASK-2 a signal, and [`Runtime::call_all`], have a thread that sleeps look whether it is to give up. For the window
 //!   between that look and the sleep it looks again after [`SOON`].
 use crate::runtime::Runtime;
 use rustc_hash::FxHashMap;
@@ -12,7 +12,7 @@ use shoal_wait::{Waited, Waiter};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Marks a question whose answer tells nothing but that there is one.
 pub(crate) const SIGN: u64 = 1 << 62;
@@ -25,7 +25,7 @@ pub(crate) struct Questions {
     open: FxHashMap<u64, Arc<Waiter>>,
     /// Answers that were not taken yet, with the files that came along.
     answers: FxHashMap<u64, (Response, Vec<OwnedFd>)>,
-    /// Nobody waits for these any more.
+    /// Nobody waits for these any more, and their answers may bring what is to go back.
     given_up: FxHashMap<u64, Undo>,
     closed: bool,
 }
@@ -54,6 +54,11 @@ impl Undo {
             _ => Self::Nothing,
         }
     }
+
+    /// Whether the answer may bring something that is to go back.
+    fn has_to_see_the_answer(self) -> bool {
+        matches!(self, Self::Space | Self::Located(..))
+    }
 }
 
 /// What came of a question.
@@ -62,7 +67,33 @@ enum Asked {
     /// The session has ended.
     Ended,
     /// Its thread was interrupted.
-    GivenUp,
+    Interrupted,
+    /// Its time is over.
+    Late,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum Unanswered {
+    /// The time is over, and the question given up.
+    Late,
+    /// What there is instead.
+    Error(ErrorValue),
+}
+
+impl From<ErrorValue> for Unanswered {
+    fn from(error: ErrorValue) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<Unanswered> for ErrorValue {
+    fn from(why: Unanswered) -> Self {
+        match why {
+            Unanswered::Late => Self::new(ErrorKind::System, "the daemon did not answer in time"),
+            Unanswered::Error(error) => error,
+        }
+    }
 }
 
 impl Runtime {
@@ -74,17 +105,27 @@ impl Runtime {
 
     /// As [`Runtime::ask`], for an answer that may bring files.
     pub(crate) fn ask_for_files(&self, body: Request) -> Result<(Response, Vec<OwnedFd>), ErrorValue> {
+        Ok(self.ask_until(body, None)?)
+    }
+
+    /// The same for no longer than until then.
+    pub(crate) fn ask_until(
+        &self,
+        body: Request,
+        until: Option<Instant>,
+    ) -> Result<(Response, Vec<OwnedFd>), Unanswered> {
         let (req, undo, waiter) = (self.control.next_request(), Undo::of(&body), Arc::new(Waiter::new(1)));
         self.questions.lock().open.insert(req, Arc::clone(&waiter));
         self.tell_node(&ToNode::Request { req, body });
-        match self.await_answer(req, &waiter, undo) {
-            Asked::Answered(Response::Failed(error), _) => Err(error),
-            Asked::Answered(response, files) => Ok((response, files)),
-            Asked::GivenUp => Err(ErrorValue::new(ErrorKind::System, "interrupted")),
+        Err(Unanswered::Error(match self.await_answer(req, &waiter, undo, until) {
+            Asked::Answered(Response::Failed(error), _) => error,
+            Asked::Answered(response, files) => return Ok((response, files)),
+            Asked::Late => return Err(Unanswered::Late),
+            Asked::Interrupted => ErrorValue::new(ErrorKind::System, "interrupted"),
             Asked::Ended => {
-                Err(self.dead().unwrap_or_else(|| ErrorValue::new(ErrorKind::NodeDied, "the session has ended")))
+                self.dead().unwrap_or_else(|| ErrorValue::new(ErrorKind::NodeDied, "the session has ended"))
             }
-        }
+        }))
     }
 
     /// What to call on a thread whose question is not answered, when a signal came to it or a call is cancelled: whether
@@ -95,7 +136,7 @@ impl Runtime {
     }
 
     /// Threads that wait for answers are to look whether they go on (ASK-2).
-    pub fn call_askers(&self) {
+    pub(crate) fn call_askers(&self) {
         self.questions.lock().open.values().for_each(|waiter| waiter.call());
     }
 
@@ -103,6 +144,7 @@ impl Runtime {
     pub(crate) fn end_questions(&self) {
         let mut questions = self.questions.lock();
         questions.closed = true;
+        questions.given_up.clear();
         for waiter in questions.open.values() {
             // Its thread sleeps on its own word: nobody is to be rung.
             let _ = waiter.finish();
@@ -116,35 +158,44 @@ impl Runtime {
             drop(questions);
             return self.undo(undo, body);
         }
-        questions.answers.insert(req, (body, files));
-        if let Some(waiter) = questions.open.get(&req) {
+        let Questions { open, answers, .. } = &mut *questions;
+        if let Some(waiter) = open.get(&req) {
+            answers.insert(req, (body, files));
             let _ = waiter.finish();
         }
     }
 
-    fn await_answer(&self, req: u64, waiter: &Waiter, undo: Undo) -> Asked {
+    fn await_answer(&self, req: u64, waiter: &Waiter, undo: Undo, until: Option<Instant>) -> Asked {
         if self.questions.lock().closed {
             let _ = waiter.finish();
         }
-        let mut late = false;
-        loop {
-            let waited = waiter.sleep(SOON);
-            if waited == Waited::Timeout && !std::mem::replace(&mut late, true) {
+        let mut slow = false;
+        let end = loop {
+            let rest = until.map_or(SOON, |until| until.saturating_duration_since(Instant::now()));
+            let waited = waiter.sleep(rest.min(SOON));
+            if waited == Waited::Done {
+                // There is an answer, or the session has ended.
+                break Asked::Ended;
+            }
+            if self.interrupted.get().is_some_and(|f| f()) {
+                break Asked::Interrupted;
+            }
+            if until.is_some_and(|until| Instant::now() >= until) {
+                break Asked::Late;
+            }
+            if waited == Waited::Timeout && !std::mem::replace(&mut slow, true) {
                 self.asking.fetch_add(1, SeqCst);
                 self.kick.kick();
             }
-            let interrupted = waited != Waited::Done && self.interrupted.get().is_some_and(|f| f());
-            if waited == Waited::Done || interrupted {
-                if late {
-                    self.asking.fetch_sub(1, SeqCst);
-                }
-                return self.end_question(req, undo);
-            }
+        };
+        if slow {
+            self.asking.fetch_sub(1, SeqCst);
         }
+        self.end_question(req, undo, end)
     }
 
-    /// The answer, if there is one; else the question is given up (ASK-1).
-    fn end_question(&self, req: u64, undo: Undo) -> Asked {
+    /// The answer, if there is one; else the question is given up (ASK-1), for that reason.
+    fn end_question(&self, req: u64, undo: Undo, why: Asked) -> Asked {
         let mut questions = self.questions.lock();
         questions.open.remove(&req);
         if let Some((body, files)) = questions.answers.remove(&req) {
@@ -153,7 +204,9 @@ impl Runtime {
         if questions.closed {
             return Asked::Ended;
         }
-        questions.given_up.insert(req, undo);
+        if undo.has_to_see_the_answer() {
+            questions.given_up.insert(req, undo);
+        }
         drop(questions);
         match undo {
             Undo::Nothing => {}
@@ -165,7 +218,7 @@ impl Runtime {
                 self.tell_node(&ToNode::Request { req, body });
             }
         }
-        Asked::GivenUp
+        why
     }
 
     /// What an answer gave that nobody takes goes back.

@@ -67,8 +67,12 @@ impl Cancels {
         }
     }
 
+    pub(crate) fn any(&self) -> bool {
+        self.any.load(SeqCst)
+    }
+
     pub(crate) fn holds(&self, task: &TaskId) -> bool {
-        self.any.load(SeqCst) && self.table.lock().wanted.iter().any(|w| w.task == *task)
+        self.any() && self.table.lock().wanted.iter().any(|w| w.task == *task)
     }
 
     /// The call is being interrupted: whether its children are to be cancelled now. True once.
@@ -80,14 +84,14 @@ impl Cancels {
 
     /// The call is answered.
     pub(crate) fn forget(&self, task: &TaskId) {
-        if self.any.load(SeqCst) {
+        if self.any() {
             self.retain(|t, _| t != task);
         }
     }
 
     /// The executor's own thread has no call in hand (CANCEL-2).
     pub(crate) fn own_thread_is_free(&self) {
-        if self.any.load(SeqCst) {
+        if self.any() {
             self.retain(|t, beside| beside.contains_key(t));
         }
     }
@@ -128,7 +132,7 @@ impl Cancels {
 
     /// When the next interrupt is due, after those that are due now were made (CANCEL-3).
     pub(crate) fn interrupt_due(&self) -> Option<Duration> {
-        if !self.any.load(SeqCst) {
+        if !self.any() {
             return None;
         }
         let (now, mut due, mut next) = (Instant::now(), Vec::new(), None::<Instant>);

@@ -346,7 +346,7 @@ impl Runtime {
             if self.executor.table.lock().stopped {
                 return;
             }
-            self.wait(&waiter, None);
+            self.wait_for_work(&waiter);
         }
     }
 
@@ -368,7 +368,7 @@ impl Runtime {
             }
             self.executor.idle.store(true, SeqCst);
             let begin = Instant::now();
-            let end = self.wait(&waiter, None);
+            let end = self.wait_for_work(&waiter);
             self.executor.gaps.note(begin.elapsed());
             self.executor.idle.store(false, SeqCst);
             if end == crate::Waited::Interrupted {
@@ -498,6 +498,11 @@ impl Runtime {
     /// Whether this task was cancelled by its owner.
     pub fn is_cancelled(&self, task: &TaskId) -> bool {
         self.executor.cancels.holds(task)
+    }
+
+    /// Whether any call here is cancelled and not answered yet.
+    pub fn has_cancels(&self) -> bool {
+        self.executor.cancels.any()
     }
 
     /// A cancelled call is interrupted now: what it submitted since the cancel came goes, too.

@@ -41,6 +41,7 @@ mod unmapped;
 mod wait;
 mod warn;
 
+pub use asking::Unanswered;
 pub use cancels::OnCancel;
 pub use exec::{Answer, CallFrame, Work};
 pub use hints::give_hints;

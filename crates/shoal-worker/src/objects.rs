@@ -1,4 +1,5 @@
 //! Values in and out: small ones in this process's memory, large ones in the arena.
+use crate::asking::Unanswered;
 use crate::runtime::Runtime;
 use shoal_crash::crash_point;
 use shoal_owner::Event;
@@ -8,6 +9,7 @@ use shoal_types::{ArenaLoc, ErrorKind, ErrorValue, ObjectId, RefWire, TaskId, Va
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Instant;
 
 /// Values up to so many bytes stay in their owner's memory (DESIGN §4.2).
 pub const INLINE_LIMIT: usize = 100 << 10;
@@ -208,36 +210,39 @@ impl Runtime {
     }
 
     /// The bytes of a value that is not where it was sealed: the daemon brings it back, or has it mapped from a file.
-    /// Waits for it; without the GIL.
-    pub fn fetch(&self, id: ObjectId, loc: ArenaLoc) -> Result<ValueBytes, ErrorValue> {
+    /// Waits for it, until then at most; without the GIL.
+    pub fn fetch(&self, id: ObjectId, loc: ArenaLoc, until: Option<Instant>) -> Result<ValueBytes, Unanswered> {
         // What is let go of is told while the I/O thread is awake.
         self.activity();
         let mut late = 0;
         loop {
             crash_point!(37, "object.asked");
-            match self.ask_for_files(Request::Locate { id, loc, map: late >= OUTRUN })? {
+            match self.ask_until(Request::Locate { id, loc, map: late >= OUTRUN }, until)? {
                 (Response::At(place), _) => match self.store.pin(place, id) {
                     Ok(pinned) => return Ok(ValueBytes::Pinned(pinned)),
                     Err(StoreError::Gone(_)) => late += 1,
-                    Err(error) => return Err(lost(id, &error)),
+                    Err(error) => return Err(lost(id, &error).into()),
                 },
                 (Response::Mapped { offset, len }, files) => {
                     let file = files.first().ok_or(StoreError::OutOfBounds("an answer without its file"));
                     let view = file.and_then(|file| self.store.view(file, offset, len, (id, loc)));
-                    return view.map(ValueBytes::Mapped).map_err(|error| no_room(&error));
+                    return view.map(ValueBytes::Mapped).map_err(|error| no_room(&error).into());
                 }
-                (Response::Lost(why), _) => return Err(ErrorValue::new(ErrorKind::ObjectLost, why)),
-                _ => return Err(ErrorValue::new(ErrorKind::System, "the daemon answered out of turn")),
+                (Response::Lost(why), _) => return Err(ErrorValue::new(ErrorKind::ObjectLost, why).into()),
+                _ => return Err(ErrorValue::new(ErrorKind::System, "the daemon answered out of turn").into()),
             }
         }
     }
 
     /// A value is not in the arena where it was a moment ago: its owner's death frees it before the news of that is here,
     /// or it is lost and is made again, if that can be. Waits for the daemon's word; without the GIL. Afterwards it has
-    /// another value, or will have; a thread that was interrupted meanwhile is to look at that first.
-    pub fn value_lost(&self, id: ObjectId, loc: ArenaLoc, error: ErrorValue) {
+    /// another value, or will have; a thread that was interrupted meanwhile is to look at that first. If there is no answer
+    /// until then, nothing is said.
+    pub fn value_lost(&self, id: ObjectId, loc: ArenaLoc, error: ErrorValue, until: Option<Instant>) {
         // What the daemon said before its answer is known when that is here.
-        let _ = self.ask(Request::Sync);
+        if let Err(Unanswered::Late) = self.ask_until(Request::Sync, until) {
+            return;
+        }
         let mut state = self.lock();
         self.feed(&mut state, Event::StoredLost { id, loc, why: error.message });
         drop(state);

@@ -52,14 +52,32 @@ impl Runtime {
         self.state.lock().unwatch(ids, waiter);
     }
 
-    /// Sleeps until the waiter is done, the deadline or a signal. Without the GIL.
-    pub fn wait(&self, waiter: &Arc<Waiter>, deadline: Option<Instant>) -> Waited {
-        self.leadership.wait(&Led { runtime: self, spin: LIMIT }, waiter, deadline)
+    /// Sleeps until the waiter is done or a signal: for the executor's own thread. Without the GIL.
+    pub(crate) fn wait_for_work(&self, waiter: &Arc<Waiter>) -> Waited {
+        self.leadership.wait(&Led { runtime: self, spin: LIMIT }, waiter, None, None)
+    }
+
+    /// Sleeps until the waiter is done, the deadline, a signal, or a call after `since` [`Runtime::calls`]. Without the GIL.
+    pub fn wait(&self, waiter: &Arc<Waiter>, deadline: Option<Instant>, since: u32) -> Waited {
+        self.leadership.wait(&Led { runtime: self, spin: LIMIT }, waiter, deadline, Some(since))
     }
 
     /// The same with the GIL (`Hold`).
-    pub fn wait_with_gil(&self, waiter: &Arc<Waiter>, deadline: Instant) -> Waited {
-        self.leadership.wait(&Led { runtime: self, spin: LIMIT_WITH_GIL }, waiter, Some(deadline))
+    pub fn wait_with_gil(&self, waiter: &Arc<Waiter>, deadline: Instant, since: u32) -> Waited {
+        self.leadership.wait(&Led { runtime: self, spin: LIMIT_WITH_GIL }, waiter, Some(deadline), Some(since))
+    }
+
+    /// How often all threads were called. To be read before looking whether there is anything for this thread (WAIT-3).
+    pub fn calls(&self) -> u32 {
+        self.leadership.calls()
+    }
+
+    /// Threads that sleep, in whatever wait, are to look whether they go on: an exception is set for one of them, or its
+    /// call is cancelled (WAIT-3, ASK-2).
+    pub fn call_all(&self) {
+        self.call_askers();
+        self.leadership.call_all();
+        self.wake_leader();
     }
 
     /// Whether the I/O thread may sleep (LEAD-3).
