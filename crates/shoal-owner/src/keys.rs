@@ -9,6 +9,8 @@
 //! - LEASE-3 a lease whose first task has stalled, and one that is called back, takes nothing more.
 //! - LEASE-7 a lease that somebody else waits for is kept without work for [`REST_MICROS`] at most, and only for a key
 //!   whose pauses between an answer and the next task have lately been that short.
+//! - LEASE-8 a task goes to the first lease, in the order of their grants, that is at work and is expected to be through with
+//!   all it has within [`WAKE_MICROS`]; only when there is none to the least loaded.
 use rustc_hash::FxHashMap;
 use shoal_types::{Address, FunctionId, LaneId, LeaseId, TaskId};
 use smallvec::SmallVec;
@@ -18,6 +20,8 @@ use std::collections::VecDeque;
 pub(crate) const WINDOW_MICROS: u32 = 2_000;
 /// A bound for functions of no length at all, so that a ring of 16 KiB and a late cancel stay cheap.
 pub(crate) const WINDOW_CALLS: usize = 256;
+/// What it costs to wake a worker: less work than that is not worth it (LEASE-8).
+pub(crate) const WAKE_MICROS: u32 = 50;
 /// A lease without work is kept so long, for the next call of a loop …
 pub(crate) const IDLE_MICROS: u64 = 200_000;
 /// … and so long while somebody else waits for it: about what it costs to ask for another, a few times over.
@@ -178,9 +182,12 @@ impl Key {
         self.depths.iter().filter(|(_, n)| *n > 0).map(|(d, _)| *d).max().unwrap_or(0)
     }
 
-    /// The least loaded lease that takes one more of this cost.
+    /// The lease that takes one more of this cost (LEASE-8).
     pub fn best(&mut self, cost: u32) -> Option<&mut Lease> {
-        self.leases.iter_mut().filter(|l| l.takes(cost)).min_by_key(|l| (l.load, l.in_flight.len()))
+        let at_work = |l: &Lease| !l.in_flight.is_empty() && l.load + cost <= WAKE_MICROS;
+        let taking = self.leases.iter_mut().enumerate().filter(|(_, l)| l.takes(cost));
+        let rank = |at: usize, l: &Lease| if at_work(l) { (0, at as u32, 0) } else { (1, l.load, l.in_flight.len()) };
+        taking.min_by_key(|(at, l)| rank(*at, l)).map(|(_, l)| l)
     }
 
     pub fn lease(&mut self, id: LeaseId) -> Option<&mut Lease> {

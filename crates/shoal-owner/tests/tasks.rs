@@ -120,6 +120,29 @@ fn tasks_spread_evenly_over_leases() {
 }
 
 #[test]
+fn short_tasks_go_to_a_lease_at_work_until_there_is_enough_to_wake_another_worker_for() {
+    let mut w = World::default();
+    w.warm(10);
+    w.feed(submit(&spec(1, &[], &[])));
+    w.feed(submit(&spec(2, &[], &[])));
+    let grant = w.grant(11);
+    assert_eq!(w.feed(grant)[0], push(11, 2, 0));
+    w.on(reply(1, 0, 10, vec![inline(&[])]), &[ready(1)]);
+    w.on(reply(2, 0, 11, vec![inline(&[])]), &[ready(2)]);
+    // 10 µs each: five are 50.
+    for (n, lease) in (3..).zip([10, 10, 10, 10, 10, 11, 11, 11, 11, 11, 10, 11]) {
+        w.on(submit(&spec(n, &[], &[])), &[push(lease, n, 0)]);
+    }
+    w.on(reply(3, 0, 10, vec![inline(&[])]), &[ready(3)]);
+    w.on(reply(4, 0, 10, vec![inline(&[])]), &[ready(4)]);
+    w.on(submit(&spec(15, &[], &[])), &[push(10, 15, 0)]);
+    // One that is long goes to whoever has least to do.
+    let mut long = spec(16, &[], &[]);
+    long.function = FunctionId([2; 16]);
+    w.on(submit(&long), &[demand(1, 1, 0)]);
+}
+
+#[test]
 fn what_waits_behind_a_stalled_task_is_withdrawn_after_2_ms() {
     let mut w = World::default();
     w.warm(10);

@@ -64,7 +64,7 @@ fn await_bell(bell: &Bell, go_on: impl Fn() -> bool, give_up: impl Fn()) {
     }
     give_up();
     if bell.prepare_sleep(Sleep::Futex) {
-        bell.sleep_futex(None);
+        bell.sleep_futex(Sleep::Futex, None);
     }
     bell.awake();
     bell.drain(|_| ());

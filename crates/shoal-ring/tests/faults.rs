@@ -122,7 +122,7 @@ fn a_doorbell_with_nothing_behind_it_wakes_once_and_hides_nothing() {
             worker.replies.push(&[b"reply"]).unwrap();
             let _ = bell.ring(SLOT);
         });
-        assert_eq!(bell.sleep_futex(Some(LIMIT)), Wake::Woken);
+        assert_eq!(bell.sleep_futex(Sleep::Futex, Some(LIMIT)), Wake::Woken);
         assert_eq!(wait_for(child) & 0x7f == libc::SIGABRT, point == WRITTEN);
         bell.awake();
         let mut rung = Vec::new();

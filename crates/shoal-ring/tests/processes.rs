@@ -131,7 +131,7 @@ fn a_signal_interrupts_a_sleep_even_with_sa_restart() {
         }
         let (bell, _fd) = Bell::create().unwrap();
         assert!(bell.prepare_sleep(Sleep::Futex));
-        assert_eq!(bell.sleep_futex(None), Wake::Interrupted);
+        assert_eq!(bell.sleep_futex(Sleep::Futex, None), Wake::Interrupted);
     });
     let start = Instant::now();
     assert_eq!(wait_for(child), 0);

@@ -10,6 +10,8 @@ pub enum Bed {
     Futex,
     /// In the I/O thread's poll.
     Io,
+    /// On the bell's futex, by a user's thread in no hurry: peers that go on answering needn't wake it for each answer.
+    Patient,
 }
 
 /// How a sleep on the bell ended.
@@ -31,8 +33,10 @@ pub trait Host {
     fn spin(&self, waiter: &Waiter);
     /// Says that this thread is about to sleep on the bell; false if something is ready.
     fn prepare_sleep(&self, bed: Bed) -> bool;
-    /// Sleeps on the bell's futex after a [`prepare_sleep`](Self::prepare_sleep); `None` is until rung.
-    fn sleep(&self, limit: Option<Duration>) -> Sleep;
+    /// Sleeps on the bell's futex after a [`prepare_sleep`](Self::prepare_sleep) in that bed; `None` is until rung.
+    fn sleep(&self, bed: Bed, limit: Option<Duration>) -> Sleep;
+    /// Rings the bell from inside.
+    fn ring(&self);
     /// Says that no thread sleeps on the bell any more.
     fn awake(&self);
     /// How long this waiter's thread may sleep at once.

@@ -1,10 +1,15 @@
 //! Who sleeps on the bell, and who is next.
 use crate::host::{Bed, Host, Sleep};
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use crate::sync::{AtomicU32, Mutex, lock};
+use crate::sync::{AtomicBool, AtomicU32, Mutex, lock};
 use crate::waiter::{Unparked, Waiter};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// PATIENCE-1: who waits for so many is in no hurry.
+const MANY: usize = 16;
+/// PATIENCE-2.
+const PATIENCE: Duration = Duration::from_micros(500);
 
 /// How a wait ended.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
@@ -37,6 +42,8 @@ pub struct Leadership {
     followers: Mutex<Vec<Arc<Waiter>>>,
     /// How often all were called (WAIT-3).
     calls: AtomicU32,
+    /// The leader sleeps in no hurry, or is about to.
+    patient: AtomicBool,
 }
 
 impl Default for Leadership {
@@ -53,6 +60,7 @@ impl Leadership {
             turn: Mutex::new(()),
             followers: Mutex::new(Vec::new()),
             calls: AtomicU32::new(0),
+            patient: AtomicBool::new(false),
         }
     }
 
@@ -117,6 +125,7 @@ impl Leadership {
 
     fn lead(&self, host: &impl Host, waiter: &Arc<Waiter>, deadline: Option<Instant>, since: Option<u32>) -> Waited {
         waiter.set_leading(true);
+        let mut in_vain = false;
         let end = loop {
             host.read_lanes();
             if waiter.done() {
@@ -129,18 +138,32 @@ impl Leadership {
                 break Waited::Timeout;
             }
             host.spin(waiter);
-            if waiter.done() || !host.prepare_sleep(Bed::Futex) {
+            let bed = if !in_vain && self.may_be_patient(waiter) { Bed::Patient } else { Bed::Futex };
+            if waiter.done() || !host.prepare_sleep(bed) {
                 continue;
             }
             // Whoever ends the wait from here on rings the bell.
-            let slept = host.sleep(host.limit(waiter, deadline));
+            let mut limit = host.limit(waiter, deadline);
+            if bed == Bed::Patient {
+                limit = Some(limit.map_or(PATIENCE, |limit| limit.min(PATIENCE)));
+            }
+            let slept = host.sleep(bed, limit);
             host.awake();
-            if slept == Sleep::Interrupted || (slept == Sleep::Timeout && !passed(deadline)) {
+            in_vain = bed == Bed::Patient && slept == Sleep::Timeout;
+            if slept == Sleep::Interrupted || (slept == Sleep::Timeout && !in_vain && !passed(deadline)) {
                 break if waiter.done() { Waited::Done } else { Waited::Interrupted };
             }
         };
+        self.patient.store(false, Relaxed);
         waiter.set_leading(false);
         end
+    }
+
+    /// PATIENCE-1. Says so first: a follower that comes later sees it, one that came earlier is seen here.
+    fn may_be_patient(&self, waiter: &Waiter) -> bool {
+        let many = waiter.missing() >= MANY;
+        self.patient.store(many, Relaxed);
+        many && lock(&self.followers).iter().all(|other| other.missing() >= MANY)
     }
 
     /// Sleeps as a follower. `None`: it is to try and lead.
@@ -152,6 +175,9 @@ impl Leadership {
         since: Option<u32>,
     ) -> Option<Waited> {
         lock(&self.followers).push(Arc::clone(waiter));
+        if waiter.missing() < MANY && self.patient.load(Relaxed) {
+            host.ring();
+        }
         let parks = self.leader() == Leader::User && !self.called(since);
         let parked = parks.then(|| waiter.park(host.limit(waiter, deadline)));
         lock(&self.followers).retain(|other| !Arc::ptr_eq(other, waiter));

@@ -17,7 +17,8 @@
 //! #     fn read_lanes(&self) {}
 //! #     fn spin(&self, _: &Waiter) {}
 //! #     fn prepare_sleep(&self, _: Bed) -> bool { true }
-//! #     fn sleep(&self, _: Option<Duration>) -> Sleep { Sleep::Timeout }
+//! #     fn sleep(&self, _: Bed, _: Option<Duration>) -> Sleep { Sleep::Timeout }
+//! #     fn ring(&self) {}
 //! #     fn awake(&self) {}
 //! #     fn limit(&self, _: &Arc<Waiter>, _: Option<Instant>) -> Option<Duration> { None }
 //! #     fn nobody_leads(&self) {}
@@ -36,6 +37,10 @@
 //!   follower that is called while it is done, late or interrupted takes the call with it.
 //! - LEAD-3 the I/O thread prepares its sleep on the bell under `turn`, only while it leads; a user's thread takes over
 //!   under `turn` too. So the sleeper word is always that of the leader.
+//! - PATIENCE-1 a leader sleeps in no hurry while it and each follower wait for many objects: one that comes and waits for
+//!   few rings it.
+//! - PATIENCE-2 for half a millisecond at most, below what a lease may make no progress for; one that passed in vain is
+//!   followed by a sleep like any other.
 //! - WAIT-1 `DONE` is set once, by whoever counts the last object down; it is never cleared while the thread looks.
 //! - WAIT-2 who sets a bit of the word and then finds `parked` wakes; who parks sets `parked` and then looks at the
 //!   word; a fence on both sides, so one of them sees the other. The same for `DONE` and `leading`.

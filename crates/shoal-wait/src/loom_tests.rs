@@ -58,7 +58,7 @@ impl World {
         }
         match self.sleeper.swap(0, AcqRel) {
             0 => {}
-            1 => {
+            1 | 3 => {
                 let _held = self.bell.lock().unwrap();
                 self.woken.notify_all();
             }
@@ -66,6 +66,15 @@ impl World {
                 *self.datagram.lock().unwrap() = true;
                 self.arrived.notify_all();
             }
+        }
+    }
+
+    /// As [`World::ring`], by a peer that leaves a patient sleeper asleep.
+    fn ring_patiently(&self, bit: u32) {
+        self.pending.fetch_or(bit, AcqRel);
+        fence(SeqCst);
+        if self.sleeper.load(Relaxed) != 3 {
+            self.ring(bit);
         }
     }
 
@@ -112,7 +121,14 @@ impl Host for World {
     fn spin(&self, _: &Waiter) {}
 
     fn prepare_sleep(&self, bed: Bed) -> bool {
-        let before = self.sleeper.swap(if bed == Bed::Futex { 1 } else { 2 }, AcqRel);
+        let before = self.sleeper.swap(
+            match bed {
+                Bed::Futex => 1,
+                Bed::Io => 2,
+                Bed::Patient => 3,
+            },
+            AcqRel,
+        );
         assert!(bed == Bed::Io || before == 0, "LEAD-3: a user's thread finds another in bed");
         fence(SeqCst);
         if self.pending.load(Relaxed) == 0 {
@@ -122,9 +138,9 @@ impl Host for World {
         false
     }
 
-    fn sleep(&self, _: Option<Duration>) -> Sleep {
+    fn sleep(&self, bed: Bed, _: Option<Duration>) -> Sleep {
         let mut queue = self.bell.lock().unwrap();
-        if self.sleeper.load(Relaxed) != 1 {
+        if self.sleeper.load(Relaxed) != if bed == Bed::Patient { 3 } else { 1 } {
             return Sleep::Woken;
         }
         assert!(!self.asleep.swap(true, Plain), "BELL-1: two threads sleep on the bell");
@@ -133,6 +149,10 @@ impl Host for World {
         queue.asleep = false;
         self.asleep.store(false, Plain);
         if std::mem::take(&mut queue.signalled) { Sleep::Interrupted } else { Sleep::Woken }
+    }
+
+    fn ring(&self) {
+        World::ring(self, LOCAL);
     }
 
     fn awake(&self) {
@@ -273,6 +293,24 @@ fn a_call_to_all_ends_the_sleep_of_leader_and_follower() {
         assert_eq!(other.join().unwrap(), Waited::Interrupted, "WAIT-3");
         caller.join().unwrap();
         assert_eq!(world.leadership.leader(), Leader::Nobody, "LEAD-1");
+    });
+}
+
+#[test]
+fn a_follower_that_waits_for_little_ends_the_leaders_patience() {
+    model(2, || {
+        // More than the lane brings: the leader is patient, and its time doesn't end here.
+        let (many, one) = (Arc::new(Waiter::new(64)), waiter());
+        let world = World::new(&[&[&one]]);
+        let leader = world.wait_in_thread(&many);
+        let follower = world.wait_in_thread(&one);
+        // The peer is one that goes on answering: it leaves a patient sleeper alone, and is not obliged to ring again.
+        let peer = world.ring_in_thread(|world| world.ring_patiently(1));
+        assert_eq!(follower.join().unwrap(), Waited::Done);
+        let _ = many.finish();
+        world.ring(LOCAL);
+        assert_eq!(leader.join().unwrap(), Waited::Done);
+        peer.join().unwrap();
     });
 }
 

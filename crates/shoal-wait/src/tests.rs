@@ -24,11 +24,15 @@ impl Host for Quiet {
     fn prepare_sleep(&self, _: Bed) -> bool {
         !std::mem::take(&mut *self.rung.lock().unwrap())
     }
-    fn sleep(&self, limit: Option<Duration>) -> Sleep {
+    fn sleep(&self, _: Bed, limit: Option<Duration>) -> Sleep {
         let rung = self.rung.lock().unwrap();
         let (_rung, late) = self.woken.wait_timeout_while(rung, limit.unwrap(), |rung| !*rung).unwrap();
         if late.timed_out() { Sleep::Timeout } else { Sleep::Woken }
     }
+    fn ring(&self) {
+        Quiet::ring(self);
+    }
+
     fn awake(&self) {}
     fn limit(&self, _: &Arc<Waiter>, deadline: Option<Instant>) -> Option<Duration> {
         Some(deadline.map_or(Duration::from_secs(60), |d| d.saturating_duration_since(Instant::now())))

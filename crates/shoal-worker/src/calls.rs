@@ -55,6 +55,7 @@ impl Runtime {
         let mut state = self.lock();
         self.feed_alive(&mut state, event)?;
         self.drain_drops(&mut state);
+        self.poll_between(&mut state);
         drop(state);
         self.activity();
         Ok(())

@@ -84,6 +84,8 @@ struct Served {
     my_slot: u32,
     backlog: VecDeque<Waiting>,
     ready: bool,
+    /// Its caller was left asleep at the last reply (BELL-7).
+    owes_ring: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -179,7 +181,9 @@ impl Executor {
     pub(crate) fn open_lane(&self, runtime: &Runtime, id: LaneId, lane: WorkerLane, peer: Peer, my_slot: u32) {
         self.slots.lock().insert(my_slot, Slot::Served(id));
         let mut table = self.table.lock();
-        table.lanes.insert(id, Served { lane, peer, my_slot, backlog: VecDeque::new(), ready: false });
+        table
+            .lanes
+            .insert(id, Served { lane, peer, my_slot, backlog: VecDeque::new(), ready: false, owes_ring: false });
         table.mark(id);
         drop(table);
         self.wake(runtime);
@@ -254,6 +258,27 @@ impl Executor {
     }
 }
 
+impl Served {
+    /// Says that there is a reply. A caller that waits for many is woken only when the replies that it hasn't read
+    /// outweigh what is left to do here: then it has a batch to read, and time to send another.
+    fn ring(&mut self) {
+        let goes_on = self.lane.requests.waiting_bytes() > self.lane.replies.unread_bytes();
+        if goes_on {
+            self.owes_ring |= self.peer.ring_patiently();
+        } else {
+            self.owes_ring = false;
+            self.peer.ring();
+        }
+    }
+
+    /// Nothing is left to do here.
+    fn pay_ring(&mut self) {
+        if std::mem::take(&mut self.owes_ring) {
+            self.peer.ring();
+        }
+    }
+}
+
 impl Table {
     fn mark(&mut self, id: LaneId) {
         if let Some(served) = self.lanes.get_mut(&id)
@@ -290,7 +315,10 @@ impl Table {
                     self.mark(id);
                     return Some((id, caller));
                 }
-                Ok(None) => status.set_worker_busy(false),
+                Ok(None) => {
+                    status.set_worker_busy(false);
+                    served.pay_ring();
+                }
                 Err(error) => {
                     shoal_net::say!("a caller's lane cannot be read ({error}); it is closed");
                     self.remove(runtime, id);
@@ -483,7 +511,7 @@ impl Runtime {
         let Some(served) = table.lanes.get_mut(&lane) else { return false };
         let fits = served.backlog.is_empty() && fits(&served.lane.replies, &frame);
         if fits && served.lane.replies.push(&[&frame]).is_some() {
-            served.peer.ring();
+            served.ring();
             return true;
         }
         served.backlog.push_back(Waiting { task: None, frame });

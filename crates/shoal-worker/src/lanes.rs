@@ -31,7 +31,19 @@ pub(crate) struct Peer {
 impl Peer {
     /// Says that this lane has something.
     pub(crate) fn ring(&self) {
-        if self.bell.ring(self.slot) == Ring::NeedsDatagram {
+        self.wake(self.bell.ring(self.slot));
+    }
+
+    /// The same to a peer that is to be left asleep while it is patient. True when it was: then it is to be rung once
+    /// more before this process sleeps (BELL-7).
+    pub(crate) fn ring_patiently(&self) -> bool {
+        let rung = self.bell.ring_patiently(self.slot);
+        self.wake(rung);
+        rung == Ring::LeftAsleep
+    }
+
+    fn wake(&self, rung: Ring) {
+        if rung == Ring::NeedsDatagram {
             // A peer that is gone needs no waking: the daemon tells of its end.
             let _ = self.waker.wake(&self.wake);
         }

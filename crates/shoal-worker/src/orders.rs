@@ -14,6 +14,9 @@ use shoal_ring::Withdrawal;
 use shoal_types::{ActorId, Address, ArenaLoc, Args, ErrorValue, LaneId, ObjectId, RefWire, TaskId, Value, WorkerId};
 use std::sync::atomic::Ordering::SeqCst;
 
+/// How many tasks are submitted from one reading of answers to the next.
+const READ_EVERY: u32 = 16;
+
 impl Runtime {
     /// Hands an event to the core and carries out what it orders (RUN-1).
     pub(crate) fn feed(&self, state: &mut State, event: Event) {
@@ -151,13 +154,26 @@ impl Runtime {
     pub(crate) fn poll_lanes(&self) {
         let mut slots = Vec::new();
         self.bell.drain(|slot| slots.push(slot));
-        if slots.is_empty() {
+        if !slots.is_empty() {
+            self.read_slots(&mut self.state.lock(), slots);
+        }
+    }
+
+    /// The same now and then while a thread submits task after task: what is answered is no load any more (LEASE-8).
+    pub(crate) fn poll_between(&self, state: &mut State) {
+        state.submitted = state.submitted.wrapping_add(1);
+        if !state.submitted.is_multiple_of(READ_EVERY) {
             return;
         }
-        let mut state = self.state.lock();
+        let mut slots = Vec::new();
+        self.bell.drain_lanes(|slot| slots.push(slot));
+        self.read_slots(state, slots);
+    }
+
+    fn read_slots(&self, state: &mut State, slots: Vec<u32>) {
         for slot in slots {
             match self.executor.on_bell(self, slot) {
-                Some(lane) => self.read_lane(&mut state, lane),
+                Some(lane) => self.read_lane(state, lane),
                 None => self.executor.wake(self),
             }
         }

@@ -79,6 +79,8 @@ pub(crate) struct State {
     pub(crate) sites: Sites,
     pub(crate) trace: Option<Trace>,
     pub(crate) frame: Vec<u8>,
+    /// How many tasks this process has submitted, or so.
+    pub(crate) submitted: u32,
     pub(crate) dead: Option<ErrorValue>,
 }
 
@@ -104,6 +106,7 @@ impl State {
             sites: Sites::default(),
             trace: Trace::from_environment(me),
             frame: Vec::new(),
+            submitted: 0,
             dead: None,
         }
     }

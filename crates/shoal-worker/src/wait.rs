@@ -207,18 +207,19 @@ impl Host for Led<'_> {
     }
 
     fn prepare_sleep(&self, bed: Bed) -> bool {
-        self.runtime.bell.prepare_sleep(match bed {
-            Bed::Futex => shoal_ring::Sleep::Futex,
-            Bed::Io => shoal_ring::Sleep::Io,
-        })
+        self.runtime.bell.prepare_sleep(kind(bed))
     }
 
-    fn sleep(&self, limit: Option<Duration>) -> Sleep {
-        match self.runtime.bell.sleep_futex(limit) {
+    fn sleep(&self, bed: Bed, limit: Option<Duration>) -> Sleep {
+        match self.runtime.bell.sleep_futex(kind(bed), limit) {
             shoal_ring::Wake::Woken => Sleep::Woken,
             shoal_ring::Wake::Timeout => Sleep::Timeout,
             shoal_ring::Wake::Interrupted => Sleep::Interrupted,
         }
+    }
+
+    fn ring(&self) {
+        self.runtime.wake_leader();
     }
 
     fn awake(&self) {
@@ -236,5 +237,13 @@ impl Host for Led<'_> {
         if self.runtime.outstanding.load(SeqCst) > 0 {
             self.runtime.activity();
         }
+    }
+}
+
+fn kind(bed: Bed) -> shoal_ring::Sleep {
+    match bed {
+        Bed::Futex => shoal_ring::Sleep::Futex,
+        Bed::Io => shoal_ring::Sleep::Io,
+        Bed::Patient => shoal_ring::Sleep::Patient,
     }
 }

@@ -51,14 +51,18 @@ impl World {
 
     /// Drains and sleeps until `enough`.
     fn wait(&self, enough: impl Fn(&[bool; 3], bool) -> bool) {
+        self.wait_as(Sleep::Futex, enough);
+    }
+
+    fn wait_as(&self, kind: Sleep, enough: impl Fn(&[bool; 3], bool) -> bool) {
         let (mut got, mut local) = ([false; 3], false);
         loop {
             local |= self.drain(&mut got);
             if enough(&got, local) {
                 return;
             }
-            if self.own.prepare_sleep(&self.page, Sleep::Futex) {
-                self.page.futex_wait();
+            if self.own.prepare_sleep(&self.page, kind) {
+                self.page.futex_wait(kind);
             }
             self.own.awake(&self.page);
         }
@@ -76,6 +80,42 @@ fn a_ring_is_never_lost() {
             }
         });
         world.wait(|got, _| got[0]);
+        ringer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_patient_sleeper_hears_who_keeps_its_word() {
+    model(|| {
+        let world = world();
+        let ringer = thread::spawn({
+            let world = world.clone();
+            move || {
+                world.pushed[0].store(1, Relaxed);
+                let _ = state::ring_patiently(&world.page, SLOTS[0]);
+                // BELL-7: whatever that said, what comes last is a ring.
+                let _ = world.push_and_ring(1);
+            }
+        });
+        world.wait_as(Sleep::Patient, |got, _| got[0] && got[1]);
+        ringer.join().unwrap();
+    });
+}
+
+#[test]
+fn who_left_a_patient_sleeper_alone_wakes_it_by_the_same_slot() {
+    model(|| {
+        let world = world();
+        let ringer = thread::spawn({
+            let world = world.clone();
+            move || {
+                world.pushed[0].store(1, Relaxed);
+                if state::ring_patiently(&world.page, SLOTS[0]) == Ring::LeftAsleep {
+                    let _ = state::ring(&world.page, SLOTS[0]);
+                }
+            }
+        });
+        world.wait_as(Sleep::Patient, |got, _| got[0]);
         ringer.join().unwrap();
     });
 }
@@ -123,6 +163,26 @@ fn rings_from_inside_and_outside_are_both_heard() {
         world.wait(|got, local| got[0] && local);
         outside.join().unwrap();
         inside.join().unwrap();
+    });
+}
+
+#[test]
+fn who_drains_beside_a_sleeper_takes_no_ring_from_inside() {
+    model(|| {
+        let world = world();
+        let inside = thread::spawn({
+            let world = world.clone();
+            move || {
+                let _ = world.own.ring(&world.page);
+            }
+        });
+        let beside = thread::spawn({
+            let world = world.clone();
+            move || world.own.drain_lanes(&world.page, |_| {})
+        });
+        world.wait(|_, local| local);
+        inside.join().unwrap();
+        beside.join().unwrap();
     });
 }
 

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!    0  magic u64 "shoalbel"   8  version u32
-//!   64  sleeper u32: 0 awake, 1 asleep on this word (futex), 2 asleep in the I/O thread (send a datagram)
+//!   64  sleeper u32: 0 awake, 1 asleep on this word (futex), 2 asleep in the I/O thread (send a datagram),
+//!                   3 asleep on this word, and patient
 //!  128  summary u64: bit w = word w of `ready` is worth a look
 //!  192  ready 64 × u64: bit b of word w = lane slot 64 w + b
 //!  704  title: sequence u32, then at 712 64 bytes of UTF-8, padded with zeros
@@ -26,6 +27,8 @@
 //!   goes by `asleep`, which no peer can write, and so always wakes; the notice of the peer's death comes that way.
 //! - BELL-6 a signal ends [`Bell::sleep_futex`] with [`Wake::Interrupted`], also if its handler was installed with
 //!   `SA_RESTART`: the wait always carries a timeout, and the kernel restarts only waits without one.
+//! - BELL-7 a patient sleeper is left asleep by who will ring again before it sleeps itself
+//!   ([`PeerBell::ring_patiently`]); the bits are set all the same. It sleeps with a time limit, for who breaks its word.
 
 mod state;
 

@@ -45,9 +45,9 @@ impl Page {
     }
 
     /// As the kernel does: looks at the word under the lock of its queue, then sleeps.
-    pub(super) fn futex_wait(&self) -> Wake {
+    pub(super) fn futex_wait(&self, kind: Sleep) -> Wake {
         let held = self.lock.lock().unwrap();
-        if self.sleeper.load(Relaxed) == Sleep::Futex as u32 {
+        if self.sleeper.load(Relaxed) == kind as u32 {
             drop(self.woken.wait(held).unwrap());
         }
         Wake::Woken

@@ -87,11 +87,11 @@ impl Page {
         let _ = futex::wake(self.sleeper(), futex::Flags::empty(), u32::MAX >> 1);
     }
 
-    /// Sleeps while the sleeper word says so (BELL-6).
-    pub(super) fn futex_wait(&self, timeout: Option<Duration>) -> Wake {
+    /// Sleeps while the sleeper word says `kind` (BELL-6).
+    pub(super) fn futex_wait(&self, kind: Sleep, timeout: Option<Duration>) -> Wake {
         let limit = timeout.unwrap_or(FOREVER).min(FOREVER);
         let limit = futex::Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: limit.subsec_nanos().into() };
-        match futex::wait(self.sleeper(), futex::Flags::empty(), Sleep::Futex as u32, Some(&limit)) {
+        match futex::wait(self.sleeper(), futex::Flags::empty(), kind as u32, Some(&limit)) {
             Err(Errno::INTR) => Wake::Interrupted,
             Err(Errno::TIMEDOUT) if timeout.is_some() => Wake::Timeout,
             _ => Wake::Woken,

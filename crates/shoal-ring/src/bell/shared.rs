@@ -45,15 +45,20 @@ impl Bell {
         self.own.drain(&self.page, each)
     }
 
+    /// As [`drain`](Self::drain), for a thread that never sleeps on the bell: a ring from inside stays for who does.
+    pub fn drain_lanes(&self, each: impl FnMut(u32)) {
+        self.own.drain_lanes(&self.page, each);
+    }
+
     /// Says that this thread is about to sleep. False if something is ready: drain, don't sleep.
     pub fn prepare_sleep(&self, kind: Sleep) -> bool {
         self.own.prepare_sleep(&self.page, kind)
     }
 
-    /// Sleeps after a [`prepare_sleep`](Self::prepare_sleep) with [`Sleep::Futex`]; `None` means until rung.
-    /// Call [`awake`](Self::awake) afterwards.
-    pub fn sleep_futex(&self, timeout: Option<Duration>) -> Wake {
-        self.page.futex_wait(timeout)
+    /// Sleeps after a [`prepare_sleep`](Self::prepare_sleep) of the same kind, which is not [`Sleep::Io`]; `None` means
+    /// until rung. Call [`awake`](Self::awake) afterwards.
+    pub fn sleep_futex(&self, kind: Sleep, timeout: Option<Duration>) -> Wake {
+        self.page.futex_wait(kind, timeout)
     }
 
     /// Says that no thread sleeps on the bell any more.
@@ -90,6 +95,12 @@ impl PeerBell {
     /// Says that lane `slot` has something, and wakes the peer if it sleeps on the futex.
     pub fn ring(&self, slot: u32) -> Ring {
         state::ring(&self.0, slot)
+    }
+
+    /// The same, but a patient peer is left asleep: on [`Ring::LeftAsleep`] the caller promises to [`ring`](Self::ring)
+    /// before it sleeps.
+    pub fn ring_patiently(&self, slot: u32) -> Ring {
+        state::ring_patiently(&self.0, slot)
     }
 
     /// What the peer says it runs; `None` if it is being written all the time or isn't text.

@@ -17,6 +17,8 @@ pub enum Sleep {
     Futex = 1,
     /// In the I/O thread's poll, which a datagram wakes.
     Io = 2,
+    /// On the bell's futex, in no hurry (BELL-7).
+    Patient = 3,
 }
 
 /// What ringing did.
@@ -29,6 +31,8 @@ pub enum Ring {
     WokeFutex,
     /// The caller must now wake the I/O thread: by datagram from a peer, by event from inside.
     NeedsDatagram,
+    /// The sleeper is patient: the caller is to ring again before it sleeps.
+    LeftAsleep,
 }
 
 /// How a sleep ended.
@@ -44,13 +48,31 @@ pub enum Wake {
 
 /// Rings `slot` from another process (BELL-2, BELL-3).
 pub(super) fn ring(page: &Page, slot: u32) -> Ring {
+    match announce(page, slot) {
+        AWAKE => Ring::Awake,
+        _ => wake_sleeper(page),
+    }
+}
+
+/// As [`ring`], but leaves a patient sleeper asleep (BELL-7).
+pub(super) fn ring_patiently(page: &Page, slot: u32) -> Ring {
+    match announce(page, slot) {
+        AWAKE => Ring::Awake,
+        s if s == Sleep::Patient as u32 => Ring::LeftAsleep,
+        _ => wake_sleeper(page),
+    }
+}
+
+/// Sets the bits; then who sleeps.
+fn announce(page: &Page, slot: u32) -> u32 {
     let slot = slot % SLOTS;
     page.ready(slot / 64).fetch_or(1 << (slot % 64), AcqRel);
     page.summary().fetch_or(1 << (slot / 64), AcqRel);
     fence(SeqCst);
-    if page.sleeper().load(Relaxed) == AWAKE {
-        return Ring::Awake;
-    }
+    page.sleeper().load(Relaxed)
+}
+
+fn wake_sleeper(page: &Page) -> Ring {
     let sleeper = page.sleeper().swap(AWAKE, AcqRel);
     wake(page, sleeper)
 }
@@ -59,7 +81,7 @@ fn wake(page: &Page, sleeper: u32) -> Ring {
     match sleeper {
         AWAKE => Ring::Awake,
         s if s == Sleep::Io as u32 => Ring::NeedsDatagram,
-        // 1, or nonsense from a bad peer: a wake too many does no harm.
+        // 1, 3, or nonsense from a bad peer: a wake too many does no harm.
         _ => {
             page.futex_wake();
             Ring::WokeFutex
@@ -122,17 +144,22 @@ impl Own {
     }
 
     /// Names every ready slot once; true if rung from inside (BELL-4).
-    pub(super) fn drain(&self, page: &Page, mut each: impl FnMut(u32)) -> bool {
+    pub(super) fn drain(&self, page: &Page, each: impl FnMut(u32)) -> bool {
         let local = self.local.load(Relaxed) != 0 && self.local.swap(0, AcqRel) != 0;
+        self.drain_lanes(page, each);
+        local
+    }
+
+    /// The same by a thread that doesn't sleep on the bell: a ring from inside is left to who does.
+    pub(super) fn drain_lanes(&self, page: &Page, mut each: impl FnMut(u32)) {
         if page.summary().load(Relaxed) == 0 {
-            return local;
+            return;
         }
         for word in bits(page.summary().swap(0, Acquire)) {
             for bit in bits(page.ready(word).swap(0, Acquire)) {
                 each(word * 64 + bit);
             }
         }
-        local
     }
 }
 

@@ -58,7 +58,7 @@ fn only_the_first_ringer_wakes() {
     assert!(bell.prepare_sleep(Sleep::Futex));
     assert_eq!(peer.ring(1), Ring::WokeFutex);
     assert_eq!(peer.ring(2), Ring::Awake);
-    assert_eq!(bell.sleep_futex(None), Wake::Woken);
+    assert_eq!(bell.sleep_futex(Sleep::Futex, None), Wake::Woken);
     bell.awake();
     drained(&bell);
     assert!(bell.prepare_sleep(Sleep::Io));
@@ -79,7 +79,7 @@ fn a_wake_whose_ringer_died_is_made_good_from_inside() {
     let bell = Arc::new(bell);
     let sleeper = thread::spawn({
         let bell = bell.clone();
-        move || bell.sleep_futex(Some(Duration::from_secs(20)))
+        move || bell.sleep_futex(Sleep::Futex, Some(Duration::from_secs(20)))
     });
     thread::sleep(Duration::from_millis(20));
     // What a peer does that is killed after its swap.
@@ -92,7 +92,7 @@ fn a_wake_whose_ringer_died_is_made_good_from_inside() {
 fn a_sleep_ends_by_time_or_ring() {
     let (bell, peer) = bell();
     assert!(bell.prepare_sleep(Sleep::Futex));
-    assert_eq!(bell.sleep_futex(Some(Duration::from_millis(5))), Wake::Timeout);
+    assert_eq!(bell.sleep_futex(Sleep::Futex, Some(Duration::from_millis(5))), Wake::Timeout);
     bell.awake();
     assert!(bell.prepare_sleep(Sleep::Futex));
     let start = Instant::now();
@@ -100,7 +100,7 @@ fn a_sleep_ends_by_time_or_ring() {
         thread::sleep(Duration::from_millis(20));
         peer.ring(3)
     });
-    assert_eq!(bell.sleep_futex(None), Wake::Woken);
+    assert_eq!(bell.sleep_futex(Sleep::Futex, None), Wake::Woken);
     assert!(start.elapsed() < Duration::from_secs(10));
     assert_eq!(ringer.join().unwrap(), Ring::WokeFutex);
     bell.awake();
@@ -129,7 +129,7 @@ fn no_wake_is_lost_among_threads() {
     while counts.iter().any(|count| count.load(Relaxed) < ROUNDS) {
         bell.drain(|_| {});
         if bell.prepare_sleep(Sleep::Futex) {
-            assert_eq!(bell.sleep_futex(Some(Duration::from_secs(20))), Wake::Woken);
+            assert_eq!(bell.sleep_futex(Sleep::Futex, Some(Duration::from_secs(20))), Wake::Woken);
         }
         bell.awake();
     }
@@ -178,4 +178,23 @@ fn a_peer_sees_when_what_runs_began_and_whether_it_is_the_last_try() {
     assert_eq!(peer.task(), (7, true));
     bell.set_task(8, false);
     assert_eq!(peer.task(), (8, false));
+}
+
+#[test]
+fn a_patient_sleeper_is_woken_by_a_ring_alone() {
+    let (bell, peer) = bell();
+    assert!(bell.prepare_sleep(Sleep::Patient));
+    assert_eq!(peer.ring_patiently(1), Ring::LeftAsleep);
+    assert_eq!(peer.ring_patiently(2), Ring::LeftAsleep);
+    assert_eq!(peer.ring(2), Ring::WokeFutex);
+    assert_eq!(bell.sleep_futex(Sleep::Patient, None), Wake::Woken);
+    assert_eq!(peer.ring_patiently(1), Ring::Awake);
+    bell.awake();
+    assert_eq!(drained(&bell), (vec![1, 2], false));
+    assert!(bell.prepare_sleep(Sleep::Futex));
+    assert_eq!(peer.ring_patiently(3), Ring::WokeFutex, "who is not patient is woken");
+    bell.awake();
+    drained(&bell);
+    assert!(bell.prepare_sleep(Sleep::Patient));
+    assert_eq!(bell.ring_self(), Ring::WokeFutex);
 }

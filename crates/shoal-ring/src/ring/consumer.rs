@@ -76,6 +76,11 @@ impl Consumer {
         false
     }
 
+    /// Bytes that the producer has pushed and this end has not passed. Frames that were withdrawn are among them.
+    pub fn waiting_bytes(&self) -> u64 {
+        used(self.mem.head().load(Acquire), self.tail, self.mem.capacity()).unwrap_or(0)
+    }
+
     /// The frame at the tail, if the producer has published one.
     fn front(&mut self) -> Result<Option<Frame>, RingError> {
         if self.tail == self.head {

@@ -80,9 +80,12 @@ impl Producer {
 
     /// Bytes that are free now; a frame takes its payload rounded up to 16, and 16 more.
     pub fn free_bytes(&self) -> usize {
-        let capacity = self.mem.capacity();
-        let used = used(self.head, self.mem.tail().load(Acquire), capacity);
-        used.map_or(0, |used| (capacity - used) as usize)
+        (self.mem.capacity() - self.unread_bytes()) as usize
+    }
+
+    /// Bytes that the consumer has not passed.
+    pub fn unread_bytes(&self) -> u64 {
+        used(self.head, self.mem.tail().load(Acquire), self.mem.capacity()).unwrap_or(self.mem.capacity())
     }
 
     /// The largest payload that fits at all: a quarter of the ring, less the header.

@@ -31,7 +31,7 @@ pub fn wait_for(pid: libc::pid_t) -> i32 {
 /// Sleeps until something is ready.
 pub fn sleep(bell: &Bell) {
     if bell.prepare_sleep(Sleep::Futex) {
-        assert_eq!(bell.sleep_futex(Some(LIMIT)), Wake::Woken);
+        assert_eq!(bell.sleep_futex(Sleep::Futex, Some(LIMIT)), Wake::Woken);
     }
     bell.awake();
     bell.drain(|_| {});
