@@ -126,6 +126,11 @@ impl Audit {
         self.lost.insert(loc.offset);
     }
 
+    /// A count of these may be lost (AUDIT-1).
+    pub fn taint(&mut self, ids: Vec<ObjectId>) {
+        self.tainted.extend(ids);
+    }
+
     pub fn is_lost(&self, loc: &ArenaLoc) -> bool {
         self.lost.contains(&loc.offset)
     }
@@ -151,6 +156,7 @@ impl World {
     /// - what replies that it has not read say is kept, and the daemon's words for constructors: nobody will credit that;
     /// - what it was lent by a call that it still runs and had credited to others by messages still under way: its reply
     ///   would have held the lender back.
+    /// - of one that dies amid its orders: what it had to credit, and what it had credited for a value that did not leave.
     pub(crate) fn taint(&mut self, dead: Pid) {
         self.audit.deaths += 1;
         let mut lost: Vec<ObjectId> = Vec::new();
@@ -171,7 +177,10 @@ impl World {
         lost.extend(ups.flatten().map(|r| r.id));
         let lent_to_it = |s: &ObjectState| s.executing > 0;
         let known = self.processes[dead].owner.borrower_state();
-        let lent: BTreeSet<ObjectId> = known.iter().filter(|s| lent_to_it(s)).map(|s| s.object.id).collect();
+        let mut lent: BTreeSet<ObjectId> = known.iter().filter(|s| lent_to_it(s)).map(|s| s.object.id).collect();
+        // Also when it is done and has not replied.
+        let sent = self.lanes.iter().filter(|((_, worker), _)| *worker == dead).flat_map(|(_, lane)| &lane.requests);
+        lent.extend(sent.filter(|r| r.taken).flat_map(|r| &r.refs).map(|r| r.id));
         for (_, queue) in self.relay.iter().filter(|((from, _), _)| *from == dead) {
             for message in queue {
                 if let Relayed::Message(_, PeerMsg::Credit(list)) = message {

@@ -4,22 +4,54 @@ use crate::{
     world::{Relayed, World},
 };
 use shoal_owner::{Event, Order};
-use shoal_types::{ArenaLoc, Args, LaneId, RefWire, TaskId, Value};
+use shoal_proto::peer::PeerMsg;
+use shoal_types::{ArenaLoc, Args, LaneId, ObjectId, RefWire, TaskId, Value};
 use std::collections::VecDeque;
+
+/// One order of so many is the last of its process.
+const CUTS: usize = 150;
 
 impl World {
     /// Hands an event to a process and carries out what comes of it.
     pub(crate) fn feed(&mut self, pid: Pid, event: Event) {
+        if self.cut == Some(pid) {
+            return;
+        }
         let mut orders: VecDeque<Order> = self.handle(pid, event).into();
-        while let Some(order) = orders.pop_front() {
+        let mut credited = Vec::new();
+        loop {
             // Who kills the creator of the actor that it is dies with it.
             if !self.processes[pid].alive {
                 return;
+            }
+            if self.is_cut() {
+                return self.cut(pid, credited);
+            }
+            let Some(order) = orders.pop_front() else { return };
+            match &order {
+                Order::Send { msg: PeerMsg::Credit(list), .. } => credited.extend(list.iter().map(|c| c.id)),
+                Order::Send { msg: PeerMsg::Fetched { .. }, .. } => credited.clear(),
+                _ => {}
             }
             if let Some(event) = self.carry_out(pid, order) {
                 orders.extend(self.handle(pid, event));
             }
         }
+    }
+
+    /// Whether a process dies between two orders.
+    fn is_cut(&mut self) -> bool {
+        let may = self.options.kills && self.options.cuts && self.stepping && self.cut.is_none();
+        may && self.choices.one_in(CUTS) && self.alive().len() > 2
+    }
+
+    /// It has credited these, and what holds them has not left.
+    fn cut(&mut self, pid: Pid, credited: Vec<ObjectId>) {
+        self.cut = Some(pid);
+        self.audit.taint(credited);
+        let in_hand = std::mem::take(&mut self.in_hand);
+        self.audit.taint(in_hand);
+        self.kill(pid, false);
     }
 
     fn handle(&mut self, pid: Pid, event: Event) -> Vec<Order> {

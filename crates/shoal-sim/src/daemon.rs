@@ -1,6 +1,6 @@
 //! A daemon of a page: leases, actors' lives, deaths. It does what `shoal-node` promises its clients, no more.
 use crate::{
-    process::{News, Pid, Role, Running},
+    process::{News, Pid, Role, Running, owner_of},
     world::{Habit, Relayed, World},
 };
 use shoal_owner::Event;
@@ -160,7 +160,7 @@ impl World {
     pub(crate) fn recall_one(&mut self) {
         let leases: Vec<(LeaseId, Pid)> = self.daemon.leases.iter().map(|(l, (p, _))| (*l, *p)).collect();
         if let Some((lease, pid)) = self.choices.pick(&leases) {
-            let news = if lease.0.is_multiple_of(2) { News::Recalled(lease) } else { News::WantedBack(lease) };
+            let news = if self.choices.one_in(2) { News::Recalled(lease) } else { News::WantedBack(lease) };
             self.processes[pid].inbox.push_back(news);
         }
     }
@@ -256,15 +256,33 @@ impl World {
 
     pub(crate) fn kill_one(&mut self) {
         let alive = self.alive();
-        let is_actor = |p: &Pid| matches!(self.processes[*p].role, Role::Actor(_));
-        let actors: Vec<Pid> = alive.iter().copied().filter(|p| is_actor(p)).collect();
-        let often = self.options.habit == Habit::Actors && !actors.is_empty() && !self.choices.one_in(4);
+        let aimed: Vec<Pid> = match self.options.habit {
+            Habit::Actors => {
+                let is_actor = |p: &Pid| matches!(self.processes[*p].role, Role::Actor(_));
+                alive.iter().copied().filter(is_actor).collect()
+            }
+            Habit::Nesting => self.lenders_of_nested(&alive),
+            Habit::Mixed | Habit::Lending => Vec::new(),
+        };
+        let often = !aimed.is_empty() && !self.choices.one_in(4);
         if alive.len() > 2
-            && let Some(pid) = self.choices.pick(if often { &actors } else { &alive })
+            && let Some(pid) = self.choices.pick(if often { &aimed } else { &alive })
         {
             let intended = self.choices.one_in(4);
             self.kill(pid, intended);
         }
+    }
+
+    /// Whose values, with refs inside, others have.
+    fn lenders_of_nested(&self, alive: &[Pid]) -> Vec<Pid> {
+        let borrowed = |p: &Pid| {
+            let owner = &self.processes[*p].owner;
+            let holds = |id: &ObjectId| owner.value(id).is_some_and(|v| !v.refs().is_empty());
+            let known = owner.borrower_state().into_iter().map(|s| s.object.id);
+            known.filter(holds).map(|id| owner_of(&id)).filter(|owner| owner != p).collect::<Vec<Pid>>()
+        };
+        let lenders: BTreeSet<Pid> = alive.iter().flat_map(borrowed).collect();
+        lenders.into_iter().filter(|p| self.processes[*p].alive).collect()
     }
 
     pub(crate) fn kill(&mut self, dead: Pid, intended: bool) {

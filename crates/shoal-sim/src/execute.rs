@@ -1,6 +1,7 @@
 //! What runs in a process: taking a request, the refs of its arguments, ending it with values.
 use crate::{
     process::{Lane, News, Pid, Reply, Request, Role, Running, address},
+    schedule::Source,
     world::{Habit, World},
 };
 use shoal_owner::Event;
@@ -18,24 +19,28 @@ impl World {
             return true;
         }
         let Some((pid, at)) = self.choices.pick(&busy) else { return false };
+        self.run_on(pid, at, may_linger);
+        true
+    }
+
+    /// A call goes on, or ends.
+    pub(crate) fn run_on(&mut self, pid: Pid, at: usize, may_linger: bool) {
         if is_stream(self.processes[pid].running[at].num_returns) {
-            self.stream_moves(pid, at);
-            return true;
+            return self.stream_moves(pid, at);
         }
         let lingers = may_linger && self.options.habit != Habit::Lending;
         if lingers && !self.choices.one_in(4) {
-            return true;
+            return;
         }
         let process = &self.processes[pid];
         let waits = process.running[at].children.iter().any(|t| process.owner.task(t).is_some());
         if !(may_linger && waits) {
             self.end(pid, at);
         }
-        true
     }
 
     /// Lanes whose worker may take a request now.
-    fn takers(&self) -> Vec<(Pid, Pid)> {
+    pub(crate) fn takers(&self) -> Vec<(Pid, Pid)> {
         let may = |pid: Pid, lane: &Lane| {
             let process = &self.processes[pid];
             let limit = match process.role {
@@ -45,11 +50,12 @@ impl World {
             let up = !process.running.iter().any(|r| r.constructs.is_some());
             process.alive && up && process.running.len() < limit && lane.requests.iter().any(|r| !r.taken)
         };
-        self.lanes.iter().filter(|((_, worker), lane)| may(*worker, lane)).map(|(ends, _)| *ends).collect()
+        let lanes = self.lanes.iter().filter(|((_, worker), lane)| may(*worker, lane)).map(|(ends, _)| *ends);
+        lanes.filter(|(caller, worker)| !self.scheduler.holds(Source::Requests(*caller, *worker))).collect()
     }
 
     /// SIM-3: the first that is not taken.
-    fn take(&mut self, caller: Pid, worker: Pid) {
+    pub(crate) fn take(&mut self, caller: Pid, worker: Pid) {
         let lane = self.lanes.get_mut(&(caller, worker)).expect("just seen");
         let request = lane.requests.iter_mut().find(|r| !r.taken).expect("just seen");
         request.taken = true;
@@ -144,6 +150,9 @@ impl World {
             let task = running.task;
             self.cancel_unfinished(pid, task);
             self.feed(pid, Event::Interrupted(task));
+            if !self.processes[pid].alive {
+                return;
+            }
         }
         let mut running = self.processes[pid].running.remove(at);
         // Some arguments are kept by the user's code: in a global, or in the actor.
@@ -163,7 +172,15 @@ impl World {
         if early {
             self.feed(pid, Event::RefsDropped(held.clone()));
         }
+        if running.constructs.is_some() {
+            // Its lender hears of what it keeps by the daemon, which is still to be told.
+            self.in_hand = running.args.iter().map(|r| r.id).collect();
+        }
         self.feed(pid, Event::CallDone { task, caller: address(caller), refs });
+        self.in_hand.clear();
+        if !self.processes[pid].alive {
+            return;
+        }
         let kept = std::mem::take(&mut self.processes[pid].kept);
         match running.constructs {
             Some(life) => self.actor_started(pid, life, kept),
@@ -178,7 +195,9 @@ impl World {
     }
 
     pub(crate) fn send_reply(&mut self, (caller, pid): (Pid, Pid), reply: Reply) {
-        if let Some(lane) = self.lanes.get_mut(&(caller, pid)).filter(|_| self.processes[caller].alive) {
+        if let Some(lane) =
+            self.lanes.get_mut(&(caller, pid)).filter(|_| self.processes[caller].alive && self.processes[pid].alive)
+        {
             if reply.item.is_none() {
                 lane.requests.retain(|r| r.task != reply.task);
             }
@@ -228,8 +247,7 @@ impl World {
 
     /// Some caller reads a reply. False when there is none.
     pub(crate) fn reply_one(&mut self, may_hold_up: bool) -> bool {
-        let full: Vec<(Pid, Pid)> =
-            self.lanes.iter().filter(|(_, l)| !l.replies.is_empty()).map(|(ends, _)| *ends).collect();
+        let full = self.full();
         match self.choices.pick(&full) {
             Some((caller, worker)) if may_hold_up && self.is_held_up(worker + 1, caller) => true,
             Some((caller, worker)) => self.read_reply(caller, worker),
@@ -237,12 +255,20 @@ impl World {
         }
     }
 
+    /// Lanes with replies.
+    pub(crate) fn full(&self) -> Vec<(Pid, Pid)> {
+        let full = self.lanes.iter().filter(|(_, l)| !l.replies.is_empty()).map(|(ends, _)| *ends);
+        full.filter(|(caller, worker)| !self.scheduler.holds(Source::Replies(*caller, *worker))).collect()
+    }
+
     pub(crate) fn read_reply(&mut self, caller: Pid, worker: Pid) -> bool {
         let reply = self.lanes.get_mut(&(caller, worker)).and_then(|l| l.replies.pop_front());
         let Some(Reply { item, task, attempt, retryable, kept, mut values, lost }) = reply else { return false };
+        self.in_hand = kept.iter().map(|r| r.id).collect();
         if !lost.is_empty() {
             let worker = address(worker).worker;
             self.feed(caller, Event::ArgumentsLost { task, attempt, kept, lost, worker });
+            self.in_hand.clear();
             return true;
         }
         if let Some(index) = item {
@@ -255,6 +281,7 @@ impl World {
         let micros = self.choices.pick(&[1, 15, 300, 5_000]).expect("four choices");
         let worker = address(worker).worker;
         self.feed(caller, Event::Replied { task, attempt, retryable, micros, kept, values, worker });
+        self.in_hand.clear();
         true
     }
 

@@ -26,13 +26,16 @@
 //! - an ordered actor runs the calls of one process in the order of submission, in each life;
 //! - at rest every result is there, for its owner and for who fetches it; after the last drop nothing is left.
 //!
-//! `SHOAL_SIM_LOG=1` prints every event with its orders.
+//! `SHOAL_SIM_LOG=1` prints every event with its orders, `SHOAL_SIM_SEED` runs one seed of a test alone, `SHOAL_SIM_RUNS`
+//! many, from `SHOAL_SIM_FROM` on.
 //!
 //! Objects for which a count was lost with a dead process are exempt from the first and the last: those that it had lent
 //! to calls still running for it, those that a reply it never read says are kept, and those that a call running in it
-//! was lent and had credited to others by messages still under way (AUDIT-1 in `audit`).
+//! was lent and had credited to others by messages still under way; of one that dies amid its orders also those that it
+//! was about to credit, and those that it had credited for a value that did not leave (AUDIT-1 in `audit`).
 //!
 //! [`Habit`] says what the users' programs do most: chains of lenders and actors that die often are rare by chance.
+//! [`Schedule`] says who moves next: what is held up for long, or waits until nothing else can move, is rare by chance.
 #![deny(missing_docs)]
 
 mod audit;
@@ -42,10 +45,12 @@ mod daemon;
 mod execute;
 mod process;
 mod replay;
+mod schedule;
 mod stream;
 mod user;
 mod world;
 
 pub use choices::Choices;
 pub use replay::{ReplayError, Trace, replay};
+pub use schedule::Schedule;
 pub use world::{Habit, Options, World};

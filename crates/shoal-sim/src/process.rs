@@ -19,9 +19,9 @@ pub(crate) fn pid_of(worker: &WorkerId) -> Pid {
     u64::from_be_bytes(worker.0[8..].try_into().expect("eight bytes")) as Pid
 }
 
-/// Whose object it is: the id of a task begins with its process.
+/// Whose object it is: the id of a task begins with its process, which is what its short form shows.
 pub(crate) fn owner_of(id: &ObjectId) -> Pid {
-    u64::from_be_bytes(id.task.0[..8].try_into().expect("eight bytes")) as Pid
+    u64::from_le_bytes(id.task.0[..8].try_into().expect("eight bytes")) as Pid
 }
 
 pub(crate) fn lane_id(caller: Pid, worker: Pid) -> LaneId {
@@ -107,7 +107,7 @@ impl Process {
 
     pub fn next_task(&mut self) -> TaskId {
         self.ids += 1;
-        TaskId::new(pid_of(&self.address.worker).to_be_bytes(), self.ids)
+        TaskId::new(pid_of(&self.address.worker).to_le_bytes(), self.ids)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Generators in the simulated processes: they yield, wait, are read, stop.
 use crate::{
     process::{Pid, Reply, Running, address, pid_of},
+    schedule::Source,
     world::World,
 };
 use shoal_owner::{Event, Next};
@@ -27,6 +28,7 @@ impl World {
     pub(crate) fn movable(&self) -> Vec<(Pid, usize)> {
         let of = |pid: Pid| (0..self.processes[pid].running.len()).map(move |at| (pid, at));
         let all = self.alive().into_iter().flat_map(of);
+        let all = all.filter(|(pid, _)| !self.scheduler.holds(Source::Runs(*pid)));
         all.filter(|(pid, at)| !self.patient || !self.waits(*pid, &self.processes[*pid].running[*at])).collect()
     }
 

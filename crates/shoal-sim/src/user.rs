@@ -4,7 +4,9 @@ use crate::{
     world::{Habit, World},
 };
 use shoal_owner::Event;
-use shoal_types::{ActorId, Args, CallSpec, DYNAMIC, FunctionId, ObjectId, RefWire, STREAMING, TaskId, TaskSpec};
+use shoal_types::{
+    ActorId, Args, CallSpec, DYNAMIC, FunctionId, ObjectId, RefWire, STREAMING, TaskId, TaskSpec, Value,
+};
 
 const MAX_ACTORS: usize = 4;
 
@@ -13,12 +15,13 @@ impl World {
         let busy: Vec<Pid> = self.alive().into_iter().filter(|p| !self.processes[*p].running.is_empty()).collect();
         let any = self.choices.pick(&self.alive());
         // Once in so many times a process that runs nothing may act.
-        let seldom = if self.options.habit == Habit::Lending { 4 } else { 2 };
+        let seldom = if matches!(self.options.habit, Habit::Lending | Habit::Nesting) { 4 } else { 2 };
         let Some(pid) = self.choices.pick(&busy).filter(|_| self.choices.below(seldom) > 0).or(any) else { return };
         match self.options.habit {
             Habit::Mixed => self.mixes(pid),
             Habit::Lending => self.lends(pid),
             Habit::Actors => self.calls(pid),
+            Habit::Nesting => self.nests(pid),
         }
     }
 
@@ -61,6 +64,65 @@ impl World {
         }
     }
 
+    fn nests(&mut self, pid: Pid) {
+        match self.choices.below(20) {
+            0 => self.put(pid),
+            1..=4 => self.wrap_one(pid),
+            5..=12 => self.submit_nested(pid),
+            13..=16 => self.let_go(pid),
+            17 if self.options.actors && self.daemon.living_actors() < MAX_ACTORS => self.create_actor(pid),
+            17 | 18 if self.options.actors => self.call(pid),
+            _ => self.unpack_one(pid),
+        }
+    }
+
+    /// A value that this process holds: mostly one that a call which runs here was given, else another's, else any.
+    fn given(&mut self, pid: Pid) -> Option<RefWire> {
+        let process = &self.processes[pid];
+        let is_value = |r: &&RefWire| r.id.index < ObjectId::NEXT_INDEX;
+        let lent: Vec<RefWire> = process.running.iter().flat_map(|r| &r.args).filter(is_value).copied().collect();
+        let vars = process.vars.iter().filter(is_value).copied();
+        let (foreign, own): (Vec<_>, Vec<_>) = vars.partition(|r| pid_of(&r.owner.worker) != pid);
+        let lent = self.choices.pick(&lent).filter(|_| !self.choices.one_in(4));
+        lent.or_else(|| self.choices.pick(&foreign)).or_else(|| self.choices.pick(&own))
+    }
+
+    /// A value in the arena that holds a ref, which this process lets go of.
+    fn wrap_one(&mut self, pid: Pid) {
+        let Some(inner) = self.given(pid) else { return self.put(pid) };
+        let id = ObjectId::new(self.next_task(pid), 0);
+        let value = Value::Stored { loc: self.next_loc(), refs: vec![inner] };
+        self.audit.made(pid, id.task, 0, std::slice::from_ref(&value));
+        self.feed(pid, Event::ValuePut { id, value });
+        self.processes[pid].vars.push(RefWire { id, owner: address(pid) });
+        self.drop_all(pid, inner.id);
+    }
+
+    /// Every ref of one object goes.
+    fn let_go(&mut self, pid: Pid) {
+        if let Some(r) = self.choices.pick(&self.processes[pid].vars) {
+            self.drop_all(pid, r.id);
+        }
+    }
+
+    fn drop_all(&mut self, pid: Pid, id: ObjectId) {
+        let vars = std::mem::take(&mut self.processes[pid].vars);
+        let (gone, rest): (Vec<_>, Vec<_>) = vars.into_iter().partition(|r| r.id == id);
+        self.processes[pid].vars = rest;
+        let ids = self.all_of(pid, &gone);
+        self.feed(pid, Event::RefsDropped(ids));
+    }
+
+    /// A task that is given a value of another's, or its ref; mostly this process lets go of it.
+    fn submit_nested(&mut self, pid: Pid) {
+        let Some(r) = self.given(pid) else { return self.submit(pid) };
+        let (deps, refs) = if self.choices.one_in(2) { (vec![r], Vec::new()) } else { (Vec::new(), vec![r]) };
+        self.submit_with(pid, Args { bytes: Vec::new(), deps, refs });
+        if !self.choices.one_in(3) {
+            self.drop_all(pid, r.id);
+        }
+    }
+
     /// A task with one ref: of the arguments of a call that runs here and waits for it, else one that is borrowed, else
     /// any.
     fn lend_on(&mut self, pid: Pid) {
@@ -80,7 +142,8 @@ impl World {
         let refs: Vec<RefWire> = self.choices.pick(&from).into_iter().collect();
         let child = self.submit_with(pid, Args { bytes: Vec::new(), deps: Vec::new(), refs });
         if let Some(at) = parent {
-            self.processes[pid].running[at].children.push(child);
+            // It may have died of it.
+            self.processes[pid].running.get_mut(at).into_iter().for_each(|r| r.children.push(child));
         }
     }
 

@@ -4,6 +4,7 @@ use crate::{
     choices::Choices,
     daemon::Daemon,
     process::{Lane, News, Pid, Process, address, lane_id},
+    schedule::{Schedule, Scheduler, Source},
 };
 use shoal_owner::Event;
 use shoal_proto::peer::PeerMsg;
@@ -25,6 +26,10 @@ pub struct Options {
     pub streams: bool,
     /// Values in the arena are lost now and then.
     pub losses: bool,
+    /// Who moves next.
+    pub schedule: Schedule,
+    /// With `kills`: processes also die when a part of what their core ordered is done.
+    pub cuts: bool,
     /// Events and orders are kept, for [`World::traces`].
     pub record: bool,
 }
@@ -40,6 +45,9 @@ pub enum Habit {
     Lending,
     /// Actors are called by all who know them; with kills, their processes die often.
     Actors,
+    /// Values hold others' refs, in the arena too, and tasks take such values and return what is in them; with kills,
+    /// processes die often: whose the value was, whose the refs are, who was sent it.
+    Nesting,
 }
 
 impl Default for Options {
@@ -51,6 +59,8 @@ impl Default for Options {
             streams: true,
             losses: true,
             habit: Habit::Mixed,
+            schedule: Schedule::Uniform,
+            cuts: false,
             record: false,
         }
     }
@@ -89,6 +99,13 @@ pub struct World {
     pub(crate) ages: BTreeMap<TaskId, usize>,
     /// Generators that are not read wait; else they end.
     pub(crate) patient: bool,
+    /// The run is in a step: not at its end, when all comes to rest.
+    pub(crate) stepping: bool,
+    /// Who died in this step amid its orders: it does nothing more.
+    pub(crate) cut: Option<Pid>,
+    /// What a process that reads a reply has to credit.
+    pub(crate) in_hand: Vec<ObjectId>,
+    pub(crate) scheduler: Scheduler,
     salt: usize,
     /// `SHOAL_SIM_LOG` is set: every event and its orders go to standard error.
     pub(crate) log: bool,
@@ -117,6 +134,10 @@ impl World {
             locs: 0,
             ages: BTreeMap::new(),
             patient: true,
+            stepping: false,
+            cut: None,
+            in_hand: Vec::new(),
+            scheduler: Scheduler::default(),
             salt,
             log: std::env::var_os("SHOAL_SIM_LOG").is_some(),
             steps: 0,
@@ -142,9 +163,13 @@ impl World {
     /// One choice: something moves, or the user's code does something.
     pub fn step(&mut self) {
         self.steps += 1;
+        (self.stepping, self.cut) = (true, None);
         self.now += self.choices.below(40) as u64;
+        let alive = self.alive();
+        self.scheduler.turn(self.options.schedule, &mut self.choices, &alive);
         match self.choices.below(100) {
             0..30 => self.user_acts(),
+            30..94 if self.options.schedule == Schedule::Priorities => self.move_first(),
             30..50 => drop(self.relay_one(true)),
             50..60 => drop(self.news_one()),
             60..70 => drop(self.daemon_acts()),
@@ -153,24 +178,70 @@ impl World {
             94..96 => self.pass_time(),
             96 => self.repeat_message(),
             97 => self.recall_one(),
-            98 => {
+            98 if self.options.habit != Habit::Nesting => {
                 if self.options.losses {
                     self.lose_one();
                 }
             }
             _ => {
-                if self.options.kills && (self.options.habit == Habit::Actors || self.choices.one_in(3)) {
+                let often = matches!(self.options.habit, Habit::Actors | Habit::Nesting);
+                if self.options.kills && (often || self.choices.one_in(3)) {
                     self.kill_one();
                 }
             }
         }
-        if self.steps.is_multiple_of(8) {
+        (self.stepping, self.cut) = (false, None);
+        if self.steps.is_multiple_of(4) {
             self.check_early_frees();
+        }
+    }
+
+    /// The highest of all that can move does.
+    fn move_first(&mut self) {
+        let mut sources = self.sources();
+        self.scheduler.sort(&mut sources, &mut self.choices);
+        for source in sources {
+            if self.moves(source) {
+                return self.scheduler.moved(source);
+            }
+        }
+    }
+
+    fn sources(&self) -> Vec<Source> {
+        let mut sources = vec![Source::Daemon];
+        sources.extend(self.relays().into_iter().map(|(from, to)| Source::Relay(from, to)));
+        sources.extend(self.waiting().into_iter().map(Source::News));
+        sources.extend(self.takers().into_iter().map(|(caller, worker)| Source::Requests(caller, worker)));
+        sources.extend(self.full().into_iter().map(|(caller, worker)| Source::Replies(caller, worker)));
+        let mut running: Vec<Pid> = self.movable().into_iter().map(|(pid, _)| pid).collect();
+        running.dedup();
+        sources.extend(running.into_iter().map(Source::Runs));
+        sources
+    }
+
+    /// Whether it moved.
+    fn moves(&mut self, source: Source) -> bool {
+        match source {
+            Source::Relay(from, to) => self.relay_next(from, to),
+            Source::News(pid) => self.news_to(pid),
+            Source::Requests(caller, worker) => {
+                self.take(caller, worker);
+                true
+            }
+            Source::Replies(caller, worker) => self.read_reply(caller, worker),
+            Source::Runs(pid) => {
+                let at: Vec<usize> = self.movable().into_iter().filter(|(p, _)| *p == pid).map(|(_, at)| at).collect();
+                let Some(at) = self.choices.pick(&at) else { return false };
+                self.run_on(pid, at, true);
+                true
+            }
+            Source::Daemon => self.daemon_acts(),
         }
     }
 
     /// Lets everything that is under way come to rest; the user's code does nothing more.
     pub fn settle(&mut self) {
+        self.scheduler.release();
         let mut idle = 0;
         while idle < 3 {
             let mut moved = false;
@@ -265,7 +336,12 @@ impl World {
     fn tick_due(&mut self) -> bool {
         let due = |p: &Process| p.owner.next_deadline().is_some_and(|at| at <= self.now);
         let due: Vec<Pid> = self.alive().into_iter().filter(|p| due(&self.processes[*p])).collect();
-        due.iter().for_each(|pid| self.feed(*pid, Event::Ticked));
+        for pid in &due {
+            // One that dies amid its orders may take another with it.
+            if self.processes[*pid].alive {
+                self.feed(*pid, Event::Ticked);
+            }
+        }
         !due.is_empty()
     }
 
@@ -277,11 +353,21 @@ impl World {
 
     /// Delivers the next message of one pair. False when there is none.
     fn relay_one(&mut self, may_hold_up: bool) -> bool {
-        let pairs: Vec<(Pid, Pid)> = self.relay.iter().filter(|(_, q)| !q.is_empty()).map(|(pair, _)| *pair).collect();
+        let pairs = self.relays();
         let Some((from, to)) = self.choices.pick(&pairs) else { return false };
         if may_hold_up && self.is_held_up(from, to) {
             return true;
         }
+        self.relay_next(from, to)
+    }
+
+    /// Pairs with messages.
+    fn relays(&self) -> Vec<(Pid, Pid)> {
+        let full = self.relay.iter().filter(|(_, q)| !q.is_empty()).map(|(pair, _)| *pair);
+        full.filter(|(from, to)| !self.scheduler.holds(Source::Relay(*from, *to))).collect()
+    }
+
+    fn relay_next(&mut self, from: Pid, to: Pid) -> bool {
         match self.relay.get_mut(&(from, to)).and_then(VecDeque::pop_front) {
             Some(Relayed::Message(seq, msg)) => {
                 self.delivered.push_back((from, to, seq, msg.clone()));
@@ -355,8 +441,17 @@ impl World {
 
     /// Delivers what the daemon said first to one process. False when there is nothing.
     fn news_one(&mut self) -> bool {
-        let waiting: Vec<Pid> = self.alive().into_iter().filter(|p| !self.processes[*p].inbox.is_empty()).collect();
-        let Some(pid) = self.choices.pick(&waiting) else { return false };
+        let waiting = self.waiting();
+        self.choices.pick(&waiting).is_some_and(|pid| self.news_to(pid))
+    }
+
+    /// Processes that the daemon has told something.
+    fn waiting(&self) -> Vec<Pid> {
+        let waits = |p: &Pid| !self.processes[*p].inbox.is_empty() && !self.scheduler.holds(Source::News(*p));
+        self.alive().into_iter().filter(waits).collect()
+    }
+
+    fn news_to(&mut self, pid: Pid) -> bool {
         let Some(news) = self.processes[pid].inbox.pop_front() else { return false };
         let event = match news {
             News::Granted { key, lease, worker } => {
@@ -367,6 +462,7 @@ impl World {
             News::WantedBack(lease) => Event::WantedBack(lease),
             News::ActorUp { actor, incarnation, worker, kept } => {
                 let lane = lane_id(pid, worker);
+                self.in_hand = kept.iter().map(|r| r.id).collect();
                 Event::ActorUp { actor, incarnation, lane, worker: address(worker), kept }
             }
             News::ActorRestarting { actor, incarnation, worker } => {
@@ -382,6 +478,7 @@ impl World {
         if self.processes[pid].alive {
             self.feed(pid, event);
         }
+        self.in_hand.clear();
         true
     }
 }

@@ -1,6 +1,6 @@
 //! Random worlds, seeded and shrunk.
 use proptest::prelude::*;
-use shoal_sim::{Choices, Habit, Options, Trace, World, replay};
+use shoal_sim::{Choices, Habit, Options, Schedule, Trace, World, replay};
 
 fn run(seed: u64, steps: usize, options: Options) -> World {
     let mut world = World::new(Choices::seeded(seed), options);
@@ -9,12 +9,24 @@ fn run(seed: u64, steps: usize, options: Options) -> World {
     world
 }
 
-/// `SHOAL_SIM_SEED` alone, or as many as `SHOAL_SIM_RUNS` says.
+/// `SHOAL_SIM_SEED` alone, or as many as `SHOAL_SIM_RUNS` says, from `SHOAL_SIM_FROM` on.
 fn seeds(default: u64) -> std::ops::Range<u64> {
     let number = |name| std::env::var(name).ok().and_then(|n| n.parse::<u64>().ok());
+    let from = number("SHOAL_SIM_FROM").unwrap_or(1);
     match number("SHOAL_SIM_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 1..number("SHOAL_SIM_RUNS").unwrap_or(default) + 1,
+        None => from..from + number("SHOAL_SIM_RUNS").unwrap_or(default),
+    }
+}
+
+/// Each habit, with and without deaths amid orders.
+fn under(schedule: Schedule, runs: u64) {
+    for habit in [Habit::Mixed, Habit::Lending, Habit::Actors, Habit::Nesting] {
+        for cuts in [false, true] {
+            for seed in seeds(runs) {
+                run(seed, 800, Options { habit, cuts, schedule, ..Options::default() });
+            }
+        }
     }
 }
 
@@ -67,6 +79,21 @@ fn actors_that_die_often_keep_their_order() {
     for seed in seeds(300) {
         run(seed, 800, Options { habit: Habit::Actors, ..Options::default() });
     }
+}
+
+#[test]
+fn processes_die_amid_their_orders() {
+    under(Schedule::Uniform, 80);
+}
+
+#[test]
+fn what_is_held_up_for_long_loses_nothing() {
+    under(Schedule::Starving, 80);
+}
+
+#[test]
+fn what_waits_for_all_others_loses_nothing() {
+    under(Schedule::Priorities, 80);
 }
 
 #[test]
