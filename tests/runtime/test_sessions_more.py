@@ -10,6 +10,8 @@ import time
 import pytest
 
 import shoal
+from shoal.util import state
+from support.waits import until
 
 
 @shoal.remote
@@ -251,3 +253,38 @@ def test_a_session_without_output_leaves_nothing_mapped():
         with open("/proc/self/maps") as maps:
             left = [line for line in maps if "/memfd:shoal" in line]
         assert not left, f"log_to_driver={logs}: {left}"
+
+
+@shoal.remote(num_cpus=0)
+class Shelf:
+    def keep(self, refs):
+        self.refs = refs
+
+    def give(self):
+        return self.refs
+
+
+def test_an_object_goes_when_its_last_holder_is_a_driver_that_died_unheard(two_cpus):
+    """The holder is of another job, and had the ref from an actor: it never spoke with the owner (DEATH-6)."""
+    from shoal.core import _ffi
+
+    ref = shoal.put("x")
+    name = ref.hex()
+    shelf = Shelf.options(name="shelf").remote()
+    shoal.get(shelf.keep.remote([ref]))
+    code = """
+import sys, shoal
+shoal.init(address=sys.argv[1], namespace=sys.argv[2])
+refs = shoal.get(shoal.get_actor("shelf").give.remote())
+print(len(refs), flush=True)
+sys.stdin.read()
+"""
+    where = [_ffi.session()["address"], shoal.get_runtime_context().namespace]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", code, *where], **pipes) as other:
+        assert other.stdout.readline() == "1\n"
+        shoal.get(shelf.keep.remote(None))
+        del ref
+        assert state.get_objects(name), "the other driver holds it"
+        other.kill()
+    until(lambda: not state.get_objects(name))

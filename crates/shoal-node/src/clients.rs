@@ -37,7 +37,7 @@ pub(crate) struct Client {
     pub start: Option<u64>,
     /// For others: tells their end.
     pub pidfd: Option<PidFd>,
-    /// Whom it has spoken with through us.
+    /// Who hears of its end, wherever: whom it has spoken with through us, and who asked.
     pub talked: FxHashSet<WorkerId>,
     /// It said goodbye.
     pub bye: bool,

@@ -131,7 +131,7 @@ impl Node {
         self.todo.push_back(Todo::TellSealed(left));
     }
 
-    /// To clients of its job, whoever has a lane with it, and whoever spoke with it.
+    /// To clients of its job, whoever has a lane with it, and whoever spoke with it or asked.
     fn tell_death(&mut self, worker: WorkerId, client: &Client, death: &Death) {
         let error = ErrorValue::new(death.kind, death.text.clone());
         let intended = death.intended;

@@ -51,18 +51,28 @@ impl Node {
     /// From one client to another; the sender hears when there is no such client any more.
     pub(crate) fn relay(&mut self, from: WorkerId, to: WorkerId, body: Vec<u8>) {
         let address = self.address_of(from);
-        let Some(client) = self.clients.get_mut(&to) else {
-            let (error, intended) = self.dead.get(&to).cloned().unwrap_or_else(|| {
-                let text = "the process is gone, or belongs to another instance";
-                (ErrorValue::new(ErrorKind::WorkerCrashed, text), false)
-            });
-            let worker = self.address_of(to);
-            return self.send(from, &ToClient::WorkerDied { worker, error, intended }, Vec::new());
-        };
+        let Some(client) = self.clients.get_mut(&to) else { return self.tell_gone(from, to) };
         client.talked.insert(from);
         if let Some(sender) = self.clients.get_mut(&from) {
             sender.talked.insert(to);
         }
         self.send(to, &ToClient::Relayed { from: address, body }, Vec::new());
+    }
+
+    /// `from` hears of the end of `of`, also of one that was before.
+    pub(crate) fn watch(&mut self, from: WorkerId, of: WorkerId) {
+        match self.clients.get_mut(&of) {
+            Some(client) => drop(client.talked.insert(from)),
+            None => self.tell_gone(from, of),
+        }
+    }
+
+    fn tell_gone(&mut self, to: WorkerId, gone: WorkerId) {
+        let (error, intended) = self.dead.get(&gone).cloned().unwrap_or_else(|| {
+            let text = "the process is gone, or belongs to another instance";
+            (ErrorValue::new(ErrorKind::WorkerCrashed, text), false)
+        });
+        let worker = self.address_of(gone);
+        self.send(to, &ToClient::WorkerDied { worker, error, intended }, Vec::new());
     }
 }

@@ -28,6 +28,7 @@ impl Node {
             | ToNode::ActorExit { .. }
             | ToNode::ActorOutOfScope(_) => self.on_actor_message(from, msg),
             ToNode::Relay { to, body } => self.relay(from, to, body),
+            ToNode::WatchProcess(worker) => self.watch(from, worker),
             ToNode::KillWorker(worker) => self.kill_worker(worker, "its task was cancelled with force=True"),
             ToNode::Request { req, body } => self.on_request(from, req, body),
             ToNode::Retiring(goes) => self.on_retiring(from, goes),

@@ -313,4 +313,6 @@ pub enum Order {
     KillWorker(WorkerId),
     /// The object, which had a value, has none any more: that was lost, and another is on its way.
     Unready(ObjectId),
+    /// Ask the daemon for news of this process's death: it holds an object of ours, and never spoke with us (DEATH-6).
+    WatchProcess(WorkerId),
 }

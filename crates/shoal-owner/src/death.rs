@@ -10,6 +10,9 @@
 //!   the last [`DEAD`] by id, the last [`TOLD`] with their reason. Who speaks to one that is forgotten is told again by
 //!   the daemon; a credit for one, by a process that has read nothing for as long, costs an object that lives as long as
 //!   its owner.
+//! - DEATH-6 the daemon tells of a death to its job, to who has a lane with the dead, and to who spoke with it. A process of
+//!   another job that holds an object of ours, for a third one has passed it on, may be none of these: the daemon is
+//!   asked to tell of its death, once.
 use crate::{
     Order, Owner,
     history::End,
@@ -17,6 +20,7 @@ use crate::{
     tasks::{Task, TaskState},
 };
 use rustc_hash::FxHashSet;
+use shoal_proto::peer::Credit;
 use shoal_types::{Address, ArenaLoc, ErrorKind, ErrorValue, LeaseId, ObjectId, Recent, TaskId, Value, WorkerId};
 use std::sync::Arc;
 
@@ -69,6 +73,7 @@ impl Owner {
             return;
         }
         self.seen.remove(&worker.worker);
+        self.watched.remove(&worker.worker);
         self.objects.outbox.forget(&worker.worker);
         let mut held: Vec<_> = self.objects.by_holder.remove(&worker.worker).into_iter().flatten().collect();
         held.sort_unstable();
@@ -80,6 +85,17 @@ impl Owner {
         self.leases_lost(worker, &error, intended, &taken, out);
         if let Some(actor) = self.actor_of.remove(&worker.worker) {
             self.actor_down(actor, &taken);
+        }
+    }
+
+    /// DEATH-6: these were credited to their holders by another.
+    pub(crate) fn watch_holders(&mut self, credits: &[Credit], out: &mut Vec<Order>) {
+        for holder in credits.iter().map(|c| c.holder) {
+            let counts = self.objects.by_holder.contains_key(&holder);
+            let spoke = self.seen.contains_key(&holder) || self.objects.outbox.knows(&holder);
+            if counts && !spoke && self.watched.insert(holder) {
+                out.push(Order::WatchProcess(holder));
+            }
         }
     }
 

@@ -63,7 +63,7 @@ pub use stream::{ITEM_BYTES, WINDOW_BYTES, item_bytes};
 use calls::Call;
 use lineage::ArgumentsLost;
 use objects::{Count, Dependent, Objects};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use shoal_proto::peer::PeerMsg;
 use shoal_types::{ActorId, Address, Args, LeaseId, ObjectId, RefWire, TaskId, Value, WorkerId};
 use tasks::{Answer, Cancel, Task};
@@ -88,6 +88,8 @@ pub struct Owner {
     executing: FxHashMap<TaskId, Vec<RefWire>>,
     /// Last number seen from each sender.
     seen: FxHashMap<WorkerId, u64>,
+    /// Processes of whose deaths the daemon was asked to tell (DEATH-6).
+    watched: FxHashSet<WorkerId>,
     /// Not later than when the first lease is due.
     deadline: u64,
     dirty_keys: Vec<u32>,
@@ -115,6 +117,7 @@ impl Owner {
             actor_of: FxHashMap::default(),
             executing: FxHashMap::default(),
             seen: FxHashMap::default(),
+            watched: FxHashSet::default(),
             deadline: u64::MAX,
             dirty_keys: Vec::new(),
             dirty_actors: Vec::new(),
@@ -282,7 +285,10 @@ impl Owner {
         }
         *last = seq;
         match msg {
-            PeerMsg::Credit(list) => self.objects.on_credits(&list, from.worker),
+            PeerMsg::Credit(list) => {
+                self.objects.on_credits(&list, from.worker);
+                self.watch_holders(&list, orders);
+            }
             PeerMsg::Release(list) => self.objects.on_releases(&list, from.worker),
             PeerMsg::Fetch(id) if id.index == ObjectId::NEXT_INDEX => self.on_next_asked(id, from, orders),
             PeerMsg::Fetch(id) => self.objects.on_fetch(id, from, orders),

@@ -71,6 +71,11 @@ impl Outbox {
         self.credits.is_empty() && self.releases.is_empty()
     }
 
+    /// Whether something was sent to it.
+    pub fn knows(&self, worker: &WorkerId) -> bool {
+        self.sent.contains_key(worker)
+    }
+
     pub fn forget(&mut self, worker: &WorkerId) {
         self.sent.remove(worker);
     }

@@ -98,7 +98,7 @@ fn credit_and_release_of_a_holder_may_come_in_any_order() {
     let mut w = World::default();
     let a = w.put(1, stored(1, &[]));
     let message = w.peer(3, credits(&[credit(a.id, 4, 1)]));
-    w.quiet(message);
+    w.on(message, &[Order::WatchProcess(address(4).worker)]);
     let message = w.peer(5, release(&a, 2));
     w.quiet(message);
     w.drop_ref(&a, &[]);
@@ -115,7 +115,7 @@ fn a_repeated_message_does_nothing() {
     let mut w = World::default();
     let a = w.put(1, inline(&[]));
     let message = w.peer(3, credits(&[credit(a.id, 4, 1)]));
-    w.quiet(message.clone());
+    w.on(message.clone(), &[Order::WatchProcess(address(4).worker)]);
     w.quiet(message);
     assert_eq!(w.state(&a).unwrap().holders, [(address(4).worker, 1)]);
 }
@@ -321,7 +321,7 @@ fn a_dead_holder_counts_no_more() {
     let mut w = World::default();
     let a = w.put(1, stored(1, &[]));
     let message = w.peer(3, credits(&[credit(a.id, 4, 1)]));
-    w.quiet(message);
+    w.on(message, &[Order::WatchProcess(address(4).worker)]);
     w.drop_ref(&a, &[]);
     w.on(lost(4, &[]), &[Order::Free { id: a.id, loc: loc(1) }]);
     let b = w.put(2, inline(&[]));
@@ -329,6 +329,27 @@ fn a_dead_holder_counts_no_more() {
     w.quiet(message);
     assert_eq!(w.state(&b).unwrap().holders, []);
     w.quiet(lost(4, &[]));
+}
+
+#[test]
+fn the_death_of_a_holder_that_never_spoke_is_asked_for_once() {
+    let mut w = World::default();
+    let (a, b) = (w.put(1, inline(&[])), w.put(2, inline(&[])));
+    let message = w.peer(3, credits(&[credit(a.id, 4, 1), credit(b.id, 4, 1)]));
+    w.on(message, &[Order::WatchProcess(address(4).worker)]);
+    let message = w.peer(3, credits(&[credit(a.id, 4, 1)]));
+    w.quiet(message);
+    // The daemon tells of those that have spoken; what is freed counts for nobody.
+    let message = w.peer(4, credits(&[credit(a.id, 3, 1)]));
+    w.quiet(message);
+    w.drop_ref(&b, &[]);
+    let message = w.peer(4, release(&b, 1));
+    w.quiet(message);
+    let message = w.peer(4, credits(&[credit(b.id, 5, 1)]));
+    w.quiet(message);
+    w.quiet(lost(4, &[]));
+    w.quiet(lost(3, &[]));
+    assert_eq!(w.state(&a).unwrap().holders, []);
 }
 
 #[test]

@@ -139,7 +139,7 @@ fn short_tasks_go_to_a_lease_at_work_until_there_is_enough_to_wake_another_worke
     // One that is long goes to whoever has least to do.
     let mut long = spec(16, &[], &[]);
     long.function = FunctionId([2; 16]);
-    w.on(submit(&long), &[demand(1, 1, 0)]);
+    w.on(submit(&long), &[demand(1, 2, 0)]);
 }
 
 #[test]

@@ -113,6 +113,9 @@ pub enum ToNode {
     /// Nobody waits for the answer to this [`Request::Space`] or [`Request::Locate`] any more. It is answered all the same:
     /// with what it asked for, if that was on its way, else with [`Response::Done`].
     GiveUp(u64),
+    /// Tell me when this process ends ([`ToClient::WorkerDied`]), or that it has. Who spoke with it, has a lane with it or is
+    /// of its job is told without asking.
+    WatchProcess(WorkerId),
 }
 
 /// Questions.

@@ -80,14 +80,18 @@ impl World {
             Order::Withdraw { lane, task } => return Some(self.withdraw(lane, task)),
             Order::Send { to, seq, msg } => {
                 let to = pid_of(&to.worker);
+                self.acquaint(pid, to);
                 if self.processes[to].alive {
                     self.relay.entry((pid, to)).or_default().push_back(Relayed::Message(seq, msg));
                 } else {
-                    // Who speaks to the dead hears of the death, though it may have come to be after it.
-                    self.relay
-                        .entry((to, pid))
-                        .or_default()
-                        .push_back(Relayed::Lost { intended: false, sealed: Vec::new() });
+                    self.tell_gone(pid, to);
+                }
+            }
+            Order::WatchProcess(worker) => {
+                let worker = pid_of(&worker);
+                self.acquainted.insert((pid, worker));
+                if !self.processes[worker].alive {
+                    self.tell_gone(pid, worker);
                 }
             }
             Order::Free { id, loc } => self.audit.freed(pid, &id, &loc),
@@ -106,6 +110,17 @@ impl World {
             Order::Ready(_) | Order::Unready(_) => {}
         }
         None
+    }
+
+    /// Who speaks to the dead hears of the death, though it may have come to be after it.
+    fn tell_gone(&mut self, pid: Pid, gone: Pid) {
+        let lost = Relayed::Lost { intended: false, sealed: Vec::new() };
+        self.relay.entry((gone, pid)).or_default().push_back(lost);
+    }
+
+    /// Each hears of the other's death.
+    pub(crate) fn acquaint(&mut self, one: Pid, other: Pid) {
+        self.acquainted.extend([(one, other), (other, one)]);
     }
 
     fn push(&mut self, pid: Pid, lane: LaneId, task: TaskId, attempt: u16) {

@@ -144,6 +144,7 @@ impl World {
         self.daemon.leases.insert(lease, (pid, worker));
         self.daemon.wishes.entry((pid, key)).or_default().granted += 1;
         self.processes[worker].role = Role::Leased(lease);
+        self.acquaint(pid, worker);
         self.processes[pid].inbox.push_back(News::Granted { key, lease, worker });
         true
     }
@@ -180,6 +181,7 @@ impl World {
         }
         if let Some(worker) = actor.worker.filter(|_| up && actor.told.insert((pid, incarnation))) {
             let news = News::ActorUp { actor: id, incarnation, worker, kept: Vec::new() };
+            self.acquaint(pid, worker);
             self.processes[pid].inbox.push_back(news);
         }
     }
@@ -294,6 +296,9 @@ impl World {
         self.relay.retain(|(_, to), _| *to != dead);
         self.lanes.retain(|(caller, _), _| *caller != dead);
         for pid in self.alive() {
+            if self.options.strangers && !self.acquainted.contains(&(pid, dead)) {
+                continue;
+            }
             let sealed = self.audit.sealed_for(pid, dead);
             self.relay.entry((dead, pid)).or_default().push_back(Relayed::Lost { intended, sealed });
         }

@@ -290,6 +290,7 @@ impl World {
         for (to, kept) in self.daemon.started(life, kept) {
             if self.processes[to].alive {
                 let (actor, incarnation) = life;
+                self.acquaint(to, pid);
                 self.processes[to].inbox.push_back(News::ActorUp { actor, incarnation, worker: pid, kept });
             }
         }

@@ -9,7 +9,7 @@ use crate::{
 use shoal_owner::Event;
 use shoal_proto::peer::PeerMsg;
 use shoal_types::{ArenaLoc, ErrorKind, ErrorValue, ObjectId, TaskId, Value};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What a run may do.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,8 @@ pub struct Options {
     pub schedule: Schedule,
     /// With `kills`: processes also die when a part of what their core ordered is done.
     pub cuts: bool,
+    /// Each process is a job of its own: of a death hears who spoke with the dead, has a lane with it, or asked.
+    pub strangers: bool,
     /// Events and orders are kept, for [`World::traces`].
     pub record: bool,
 }
@@ -61,6 +63,7 @@ impl Default for Options {
             habit: Habit::Mixed,
             schedule: Schedule::Uniform,
             cuts: false,
+            strangers: false,
             record: false,
         }
     }
@@ -106,6 +109,8 @@ pub struct World {
     /// What a process that reads a reply has to credit.
     pub(crate) in_hand: Vec<ObjectId>,
     pub(crate) scheduler: Scheduler,
+    /// Who hears of whose death, if they are strangers.
+    pub(crate) acquainted: BTreeSet<(Pid, Pid)>,
     salt: usize,
     /// `SHOAL_SIM_LOG` is set: every event and its orders go to standard error.
     pub(crate) log: bool,
@@ -138,6 +143,7 @@ impl World {
             cut: None,
             in_hand: Vec::new(),
             scheduler: Scheduler::default(),
+            acquainted: BTreeSet::new(),
             salt,
             log: std::env::var_os("SHOAL_SIM_LOG").is_some(),
             steps: 0,

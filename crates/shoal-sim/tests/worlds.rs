@@ -97,6 +97,17 @@ fn what_waits_for_all_others_loses_nothing() {
 }
 
 #[test]
+fn who_never_spoke_with_the_dead_hears_of_it() {
+    for schedule in [Schedule::Uniform, Schedule::Priorities] {
+        for habit in [Habit::Mixed, Habit::Lending, Habit::Nesting] {
+            for seed in seeds(80) {
+                run(seed, 800, Options { habit, schedule, strangers: true, ..Options::default() });
+            }
+        }
+    }
+}
+
+#[test]
 fn a_recorded_run_replays_with_equal_orders() {
     let world = run(5, 2_000, Options { record: true, ..Options::default() });
     let mut events = 0;

@@ -83,6 +83,7 @@ impl Runtime {
             Order::StartActor { actor, error } => start_actor(control, state, actor, error),
             Order::ActorOutOfScope(actor) => control.queue(&ToNode::ActorOutOfScope(actor)),
             Order::KillWorker(worker) => control.queue(&ToNode::KillWorker(worker)),
+            Order::WatchProcess(worker) => control.queue(&ToNode::WatchProcess(worker)),
             order => unreachable!("{order:?} is carried out without the daemon"),
         }
     }
