@@ -298,7 +298,7 @@ def test_with_seconds_a_clean_end_saves(shared_instance, tmp_path, kind):
 
 
 END = """
-import sys, time
+import os, sys, time
 import shoal
 from shoal.util.persistence import FilePersistence, Persistence
 
@@ -311,7 +311,8 @@ class Counter:
     def add(self):
         self.n += 1
         return self.n
-    def slow(self):
+    def slow(self, path):
+        open(path, "w").close()
         self.n += 10
         time.sleep(0.5)
         self.n += 10
@@ -328,8 +329,10 @@ def make(cls, key, **options):
 plain = make(Counter, "plain")
 others = [make(Async, "async"), make(Counter, "threads", max_concurrency=2)]
 print(shoal.get([a.add.remote() for a in [plain, *others]]))
-running = plain.slow.remote()
-time.sleep(0.2)
+path = __file__ + ".runs"
+running = plain.slow.remote(path)
+while not os.path.exists(path):
+    time.sleep(0.01)
 begun = time.monotonic()
 if how == "shutdown":
     shoal.shutdown()

@@ -13,6 +13,7 @@ import pytest
 
 import shoal
 from shoal.exceptions import TaskCancelledError
+from support.waits import until, until_there
 
 SOON = 20.0
 """Seconds that the caller's answer may take on a busy machine: what is cancelled would run for a minute."""
@@ -21,14 +22,6 @@ SOON = 20.0
 def touch(path: Path) -> None:
     path.with_suffix(".new").write_text(str(os.getpid()))
     os.replace(path.with_suffix(".new"), path)
-
-
-def until(path: Path, seconds: float = 60) -> str:
-    end = time.monotonic() + seconds
-    while not path.exists():
-        assert time.monotonic() < end, f"no {path.name} after {seconds} s"
-        time.sleep(0.005)
-    return path.read_text()
 
 
 def cancelled(ref, **options) -> None:
@@ -68,9 +61,9 @@ def test_who_catches_the_interrupt_gets_the_next_one_half_a_second_later(one_cpu
         touch(tmp_path / "end")
 
     ref = stubborn.remote()
-    worker = int(until(tmp_path / "0"))
+    worker = int(until_there(tmp_path / "0"))
     cancelled(ref)
-    until(tmp_path / "end", seconds=20)
+    until_there(tmp_path / "end")
     assert shoal.get(pid.remote(), timeout=10) == worker
 
 
@@ -84,7 +77,7 @@ def test_c_code_goes_on_and_its_worker_lives(one_cpu, tmp_path: Path, how):
         return hashlib.pbkdf2_hmac("sha256", b"password", b"salt", 3_000_000)
 
     ref = computes.remote()
-    worker = int(until(tmp_path / "begun"))
+    worker = int(until_there(tmp_path / "begun"))
     cancelled(ref)
     # It takes no interrupt; the CPU is free when it ends, and the process is the same.
     assert shoal.get(pid.remote(), timeout=60) == worker
@@ -101,7 +94,7 @@ def test_force_kills_the_process_of_that_task_alone(one_cpu, tmp_path: Path):
                 pass
 
     ref, behind = deaf.remote(), [pid.options(max_retries=0).remote() for _ in range(20)]
-    worker = int(until(tmp_path / "begun"))
+    worker = int(until_there(tmp_path / "begun"))
     cancelled(ref, force=True)
     assert worker not in shoal.get(behind, timeout=20)
 
@@ -136,19 +129,23 @@ def test_children_and_their_children_are_cancelled(two_cpus, tmp_path: Path):
     begun = until_some(tmp_path, "grandchild-*.?", 2)
     cancelled(ref)
     for path in begun:
-        until(path.with_suffix(".interrupted"))
+        until_there(path.with_suffix(".interrupted"))
     time.sleep(0.2)
-    # Nobody begins later, and all CPUs are free.
+    # Nobody begins later, and all CPUs are free: two can wait for each other.
     assert sorted(p.name for p in tmp_path.glob("grandchild-*.?")) == sorted(p.name for p in begun)
-    assert len(set(shoal.get([naps.remote(tmp_path / "last", 0.2), pid.remote()], timeout=20))) == 2
+
+    @shoal.remote
+    def meets(own, other):
+        own.touch()
+        until(other.exists)
+
+    a, b = tmp_path / "a", tmp_path / "b"
+    shoal.get([meets.remote(a, b), meets.remote(b, a)], timeout=20)
 
 
 def until_some(folder: Path, pattern: str, n: int) -> list[Path]:
-    end = time.monotonic() + 60
-    while len(found := list(folder.glob(pattern))) < n:
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    return found
+    until(lambda: len(list(folder.glob(pattern))) >= n)
+    return list(folder.glob(pattern))
 
 
 def test_without_recursive_children_go_on(two_cpus, tmp_path: Path):
@@ -157,9 +154,9 @@ def test_without_recursive_children_go_on(two_cpus, tmp_path: Path):
         return shoal.get(naps.remote(tmp_path / "child", 1.0))
 
     ref = top.remote()
-    until(tmp_path / "child")
+    until_there(tmp_path / "child")
     cancelled(ref, recursive=False)
-    until(tmp_path / "child.done")
+    until_there(tmp_path / "child.done")
 
 
 def test_what_a_task_submits_to_clean_up_runs(two_cpus, tmp_path: Path):
@@ -172,9 +169,9 @@ def test_what_a_task_submits_to_clean_up_runs(two_cpus, tmp_path: Path):
             shoal.get(naps.remote(tmp_path / "cleaned", 0.0))
 
     ref = tidy.remote()
-    until(tmp_path / "begun")
+    until_there(tmp_path / "begun")
     cancelled(ref)
-    until(tmp_path / "cleaned.done")
+    until_there(tmp_path / "cleaned.done")
 
 
 class Plain:
@@ -225,9 +222,9 @@ def test_calls_of_actors_are_cancelled_with_their_children(two_cpus, tmp_path: P
     cls, limit = KINDS[kind]
     actor = shoal.remote(cls).options(max_concurrency=limit).remote()
     parent = actor.calls.remote(tmp_path / "child")
-    until(tmp_path / "child")
+    until_there(tmp_path / "child")
     cancelled(parent)
-    until(tmp_path / "child.interrupted")
+    until_there(tmp_path / "child.interrupted")
     assert shoal.get(actor.one.remote(), timeout=20) == 1
 
     @shoal.remote
@@ -235,9 +232,9 @@ def test_calls_of_actors_are_cancelled_with_their_children(two_cpus, tmp_path: P
         return shoal.get(actor.nap.remote(tmp_path / "call"))
 
     parent = caller.remote(actor)
-    until(tmp_path / "call")
+    until_there(tmp_path / "call")
     cancelled(parent)
-    until(tmp_path / "call.interrupted")
+    until_there(tmp_path / "call.interrupted")
     assert shoal.get(actor.one.remote(), timeout=20) == 1
 
 
@@ -247,7 +244,7 @@ def test_a_call_that_blocks_its_thread_in_get_is_interrupted(two_cpus, tmp_path:
     actor = shoal.remote(cls).options(max_concurrency=limit).remote()
     method = actor.blocks if kind == "async" else actor.calls
     ref = method.remote(tmp_path / "child")
-    until(tmp_path / "child")
+    until_there(tmp_path / "child")
     cancelled(ref, recursive=False)
     # Its loop is free, though the child goes on.
     assert shoal.get([actor.one.remote() for _ in range(4)], timeout=20) == [1] * 4
@@ -278,11 +275,11 @@ def test_whoever_holds_a_reference_may_cancel(two_cpus, tmp_path: Path):
             return "cancelled"
 
     ref = naps.remote(tmp_path / "task")
-    until(tmp_path / "task")
+    until_there(tmp_path / "task")
     assert shoal.get(cancels.remote([ref]), timeout=20) == "cancelled"
     with pytest.raises(TaskCancelledError):
         shoal.get(ref, timeout=10)
-    until(tmp_path / "task.interrupted")
+    until_there(tmp_path / "task.interrupted")
 
 
 def test_is_canceled(two_cpus, tmp_path: Path):
@@ -297,9 +294,9 @@ def test_is_canceled(two_cpus, tmp_path: Path):
             (tmp_path / "seen").write_text(f"{before} {context.is_canceled()}")
 
     ref = watches.remote()
-    until(tmp_path / "begun")
+    until_there(tmp_path / "begun")
     cancelled(ref)
-    assert until(tmp_path / "seen") in ("", "False True")
+    assert until_there(tmp_path / "seen") in ("", "False True")
 
     @shoal.remote(max_concurrency=2)
     class Loop:
@@ -313,9 +310,9 @@ def test_is_canceled(two_cpus, tmp_path: Path):
             touch(tmp_path / "left")
 
     ref = (loop := Loop.remote()).run.remote()
-    until(tmp_path / "looping")
+    until_there(tmp_path / "looping")
     cancelled(ref)
-    until(tmp_path / "left")
+    until_there(tmp_path / "left")
     del loop
 
 
@@ -328,9 +325,9 @@ def test_a_threads_tasks_are_children_of_the_task_that_started_it(two_cpus, tmp_
         time.sleep(60)
 
     ref = starts.remote()
-    until(tmp_path / "child")
+    until_there(tmp_path / "child")
     cancelled(ref)
-    until(tmp_path / "child.interrupted")
+    until_there(tmp_path / "child.interrupted")
 
 
 def test_an_argument_whose_owner_died_says_so(two_cpus, tmp_path: Path):
@@ -348,7 +345,7 @@ def test_an_argument_whose_owner_died_says_so(two_cpus, tmp_path: Path):
 
     (ref,) = shoal.get(puts.remote())
     assert shoal.get(length.remote(ref)) == 1 << 20
-    os.kill(int(until(tmp_path / "put")), 9)
+    os.kill(int(until_there(tmp_path / "put")), 9)
     for _ in range(100):
         try:
             shoal.get(length.remote(ref), timeout=10)

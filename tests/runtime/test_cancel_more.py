@@ -10,16 +10,10 @@ from pathlib import Path
 import pytest
 
 import shoal
+from support.waits import until_there
 
 SOON = 20.0
 """Seconds that an answer may take on a busy machine: what is cancelled would run for a minute."""
-
-
-def until(path: Path, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not path.exists():
-        assert time.monotonic() < end, f"no {path.name} after {seconds} s"
-        time.sleep(0.005)
 
 
 def say_pid(path: str) -> None:
@@ -65,7 +59,7 @@ def blocks(path):
 def test_a_running_task_is_cancelled_and_its_worker_goes_on(one_cpu, tmp_path: Path, how):
     path = tmp_path / "pid"
     ref = how.remote(str(path))
-    until(path)
+    until_there(path)
     cancelled_soon(ref)
     if how is not blocks:
         # The one worker has its CPU back at once, and is the same process.
@@ -88,7 +82,7 @@ def test_tasks_behind_a_cancelled_one_are_unharmed(one_cpu, tmp_path: Path):
     for i in range(10):
         ref = sleeps.remote(str(tmp_path / f"{i}"))
         behind = [pid.remote() for _ in range(50)]
-        until(tmp_path / f"{i}")
+        until_there(tmp_path / f"{i}")
         cancelled_soon(ref)
         assert len(set(shoal.get(behind, timeout=SOON))) <= 2
 
@@ -96,7 +90,7 @@ def test_tasks_behind_a_cancelled_one_are_unharmed(one_cpu, tmp_path: Path):
 def test_queued_and_waiting_tasks_are_cancelled(one_cpu, tmp_path: Path):
     path = tmp_path / "begun"
     running = sleeps.remote(str(path))
-    until(path)
+    until_there(path)
 
     @shoal.remote
     def add(a, b):
@@ -139,7 +133,7 @@ def test_actor_calls_queued_and_running_are_cancelled(two_cpus, tmp_path: Path, 
     if kind == "threaded":
         actor = cls.options(max_concurrency=2).remote()
         busy = actor.wait.remote(str(tmp_path / "other"))
-        until(tmp_path / "other")
+        until_there(tmp_path / "other")
     else:
         actor = cls.options(max_concurrency=1).remote() if kind == "async" else cls.remote()
         busy = None
@@ -147,7 +141,7 @@ def test_actor_calls_queued_and_running_are_cancelled(two_cpus, tmp_path: Path, 
     for i in range(5):
         path = tmp_path / f"{i}"
         running = actor.wait.remote(str(path))
-        until(path)
+        until_there(path)
         queued = [actor.wait.remote(str(tmp_path / f"{i}.queued.{n}")) for n in range(5)]
         cancelled_soon(*queued)
         cancelled_soon(running)
@@ -202,14 +196,13 @@ def test_a_cancel_of_a_call_that_waits_is_an_event_for_its_thread(two_cpus, tmp_
         paths = [tmp_path / f"{i}.{n}" for n in range(together)]
         refs = [getattr(actor, method).remote([never], str(path)) for path in paths]
         for path in paths:
-            until(path)
+            until_there(path)
         # From the file to the wait. One leads and sleeps on the bell, the others sleep on words of their own.
         time.sleep(0.1)
         for ref, path in zip(refs, paths, strict=True):
             sent = time.monotonic()
             cancelled_soon(ref)
-            until(path.with_name(path.name + ".ended"))
-            late.append(float(path.with_name(path.name + ".ended").read_text()) - sent)
+            late.append(float(until_there(path.with_name(path.name + ".ended"))) - sent)
     # Without a call it was the second look, once a second.
     assert sorted(late)[len(late) // 2] < 0.5, late
     assert shoal.get(actor.pid.remote(), timeout=SOON) == before

@@ -9,24 +9,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import shoal
 from shoal.core import _ffi
+from support.waits import until
 
 
 def processes(kind: str) -> list[int]:
     return [p["pid"] for p in json.loads(_ffi.status())["processes"] if p["kind"] == kind and p["pid"]]
-
-
-def until(what: Callable[[], object], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, f"not after {seconds} s"
-        time.sleep(0.01)
 
 
 def gone(pid: int) -> bool:

@@ -12,16 +12,10 @@ import numpy as np
 import pytest
 
 import shoal
+from support.waits import until
 
 SOON = 30.0
 """Seconds within which what happens at once has happened."""
-
-
-def until(true, seconds: float = SOON) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"not so after {seconds} s"
-        time.sleep(0.005)
 
 
 def say(path: str, text: object) -> None:

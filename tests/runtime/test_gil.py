@@ -61,7 +61,7 @@ def test_calls_do_not_pay_a_switch_interval_each(computing):
 def test_long_waits_let_the_other_thread_compute(computing):
     @shoal.remote
     def nap():
-        time.sleep(0.05)
+        time.sleep(INTERVAL / 2)
 
     shoal.get(nap.remote())
     for _ in range(5):

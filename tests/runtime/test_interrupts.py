@@ -17,6 +17,7 @@ import pytest
 import shoal
 from shoal.core import _ffi
 from shoal.exceptions import GetTimeoutError, TaskCancelledError
+from support.waits import until
 
 MIB = 1 << 20
 LARGE = 32 * MIB
@@ -31,13 +32,6 @@ def store() -> dict:
     """What is in use in the arena and on disk, and who waits for room."""
     store = json.loads(_ffi.status())["object_store"]
     return {"used": store["used"], **store["spilled"]}
-
-
-def until(predicate: Callable[[], object], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not predicate():
-        assert time.monotonic() < end, f"not after {seconds} s: {store()}"
-        time.sleep(0.005)
 
 
 def block(size: int) -> np.ndarray:

@@ -17,7 +17,7 @@ import pytest
 import shoal
 from shoal.util import state
 from support.programs import Run
-from support.waits import until
+from support.waits import is_stopped, until
 
 Runner = Callable[..., Run]
 LARGE = 1 << 20
@@ -46,10 +46,6 @@ def memory(*args: str, code: int = 0) -> str:
     run = subprocess.run([*call, "--address", _ffi.session()["address"]], capture_output=True, text=True, timeout=60)
     assert run.returncode == code, run.stderr
     return run.stdout + run.stderr
-
-
-def is_stopped(pid: int) -> bool:
-    return ") T " in Path(f"/proc/{pid}/stat").read_text()
 
 
 def line_of(text: str, ref: Any, pid: int) -> list[str]:

@@ -6,11 +6,14 @@ import json
 
 import pytest
 
+from support.streams import SHOWN
+
 pytest.importorskip("ipykernel", reason="notebooks are tested where ipykernel is installed")
 
 CELLS = [
-    """
-import shoal, time
+    SHOWN
+    + """
+import shoal
 shoal.init(num_cpus=1)
 @shoal.remote
 def talk(what):
@@ -18,12 +21,13 @@ def talk(what):
     sys.stderr.write("\\r50%\\r100%\\n")
     print("a line of", what)
 shoal.get(talk.remote("the first cell"))
-time.sleep(1)
+there = [sys.stdout.wait_for("a line of the first cell"), sys.stderr.wait_for("100%")]
 """,
     """
 print("of the driver")
 shoal.get(talk.remote("the second cell"))
-time.sleep(1)
+there.append(sys.stdout.wait_for("a line of the second cell"))
+print(there)
 """,
     "shoal.shutdown()",
 ]
@@ -51,5 +55,6 @@ def test_output_of_workers_appears_in_the_cell_that_runs(shoal_run):
     run = shoal_run(NOTEBOOK, json.dumps(CELLS), timeout=100)
     first, second, _ = json.loads(run.stdout.splitlines()[-1])
     assert "a line of the first cell\n" in first["stdout"] and "the second" not in first["stdout"]
+    assert "[True, True, True]\n" in second["stdout"]
     assert "of the driver\n" in second["stdout"] and "a line of the second cell\n" in second["stdout"]
     assert first["stderr"].endswith(") 100%\n") and first["stderr"].count("%") == 1

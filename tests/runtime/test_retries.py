@@ -13,6 +13,7 @@ import pytest
 
 import shoal
 from shoal.util import why
+from support.waits import until
 
 FIRST = 0.025
 """Seconds that the second try more waits at least; each later one waits for twice as long."""
@@ -23,11 +24,8 @@ def tries(path: Path) -> list[float]:
     return [float(line) for line in path.read_text().split()] if path.exists() else []
 
 
-def until(path: Path, n: int) -> list[float]:
-    deadline = time.monotonic() + 30
-    while len(tries(path)) < n:
-        assert time.monotonic() < deadline, f"only {len(tries(path))} tries"
-        time.sleep(0.01)
+def until_tried(path: Path, n: int) -> list[float]:
+    until(lambda: len(tries(path)) >= n)
     return tries(path)
 
 
@@ -77,7 +75,7 @@ def test_a_poison_task_ends_alone(two_cpus, tmp_path: Path):
 def test_a_task_that_rests_says_so_and_is_cancelled_at_once(two_cpus, tmp_path: Path):
     path = tmp_path / "tries"
     ref = note.options(max_retries=-1, retry_exceptions=True).remote(path, False)
-    until(path, 6)
+    until_tried(path, 6)
     text = why(ref)
     while "is tried again in" not in text:
         text = why(ref)
@@ -115,7 +113,7 @@ def test_an_actor_that_dies_again_and_again_rests_between_its_lives(two_cpus, tm
     path = tmp_path / "lives"
     actor = Fragile.options(max_task_retries=-1).remote(path)
     ref = actor.call.remote()
-    times = until(path, 7)
+    times = until_tried(path, 7)
     # A life begins when the process is asked for, and notes its time a little later.
     assert times[-1] - times[0] >= FIRST * (2**5 - 1) / 2, times
     text = why(ref)
@@ -129,7 +127,7 @@ def test_an_actor_that_dies_again_and_again_rests_between_its_lives(two_cpus, tm
 def test_a_call_without_retries_fails_while_its_actor_rests_and_says_until_when(two_cpus, tmp_path: Path):
     path = tmp_path / "lives"
     actor = Fragile.remote(path)
-    until(path, 7)
+    until_tried(path, 7)
     text = ""
     while "is started again in" not in text:
         with pytest.raises(shoal.exceptions.ActorUnavailableError) as caught:

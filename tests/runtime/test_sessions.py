@@ -111,9 +111,9 @@ def test_ctrl_c_in_get_comes_at_once(shoal_run):
         @shoal.remote
         def forever():
             time.sleep(60)
-        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
         t = time.monotonic()
         try:
+            threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
             shoal.get(forever.remote())
         except KeyboardInterrupt:
             print("interrupted", time.monotonic() - t < 5)

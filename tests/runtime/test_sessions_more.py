@@ -33,9 +33,9 @@ def test_ctrl_c_in_wait_and_in_a_get_that_follows_another_thread(shoal_run):
         never = forever.remote()
         def interrupted(call):
             timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-            timer.start()
             begun = time.monotonic()
             try:
+                timer.start()
                 call()
             except KeyboardInterrupt:
                 print("interrupted", time.monotonic() - begun < 3)

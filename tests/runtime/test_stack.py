@@ -16,6 +16,7 @@ import pytest
 import shoal
 from shoal.util import state
 from support.programs import Run
+from support.waits import is_stopped, until, until_there
 
 Runner = Callable[..., Run]
 
@@ -53,14 +54,6 @@ class Sleeper:
         return os.getpid()
 
 
-def wait_for(path: Path) -> str:
-    deadline = time.monotonic() + 30
-    while not path.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    return str(path)
-
-
 def stack_of(pid: int) -> str:
     rows = state.list_stacks(pid=pid)
     assert [row.pid for row in rows] == [pid] and rows[0].reason is None
@@ -70,7 +63,7 @@ def stack_of(pid: int) -> str:
 def test_a_task_that_holds_the_gil_shows_where(two_cpus: object, tmp_path: Path) -> None:
     mark = tmp_path / "begun"
     ref = stuck_with_the_gil.remote(str(mark))
-    wait_for(mark)
+    until_there(mark)
     (row,) = state.list_stacks(task_id=ref.hex()[:32])
     head, first, *_ = str(row.stack).split("\n")
     assert head == "Main thread (most recent call first):"
@@ -86,7 +79,7 @@ def test_all_threads_of_workers_and_drivers_are_shown(two_cpus: object, tmp_path
     assert "in of_a_thread" in text and "Main thread (most recent call first):\n  (waits for work)" in text
     mark = tmp_path / "deep"
     actor.deep.remote(str(mark), 300)
-    wait_for(mark)
+    until_there(mark)
     (row,) = state.list_stacks(actor_id="sleeper")
     assert row.pid == pid and str(row.stack).count("in deep") == 100, "faulthandler shows 100 calls"
     rows = {row.pid: row for row in state.list_stacks()}
@@ -108,26 +101,30 @@ def test_many_who_ask_at_once_get_whole_stacks(two_cpus: object) -> None:
     assert shoal.get(actor.pid.remote()) == pid, "who was asked works on"
 
 
-def test_who_waits_in_get_or_in_the_kernel_goes_on_undisturbed(two_cpus: object) -> None:
+def test_who_waits_in_get_or_in_the_kernel_goes_on_undisturbed(two_cpus: object, tmp_path: Path) -> None:
     @shoal.remote
-    def waits() -> float:
+    def waits(path: str) -> tuple[float, str]:
         began = time.monotonic()
         time.sleep(1)
-        r, w = os.pipe()
-        threading.Timer(0.5, os.write, (w, b"x")).start()
-        os.read(r, 1)
-        return time.monotonic() - began
+        slept = time.monotonic() - began
+        Path(path + ".slept").touch()
+        with open(path) as pipe:
+            return slept, pipe.read()
 
     @shoal.remote
-    def outer() -> float:
-        return float(shoal.get(waits.remote()))
+    def outer(path: str) -> tuple[float, str]:
+        return shoal.get(waits.remote(path))
 
-    ref = outer.remote()
+    os.mkfifo(tmp_path / "pipe")
+    ref = outer.remote(str(tmp_path / "pipe"))
+    # While it sleeps, and while it waits for a pipe.
     asked = 0
-    while not shoal.wait([ref], timeout=0.05)[0]:
+    while asked < 4:
         state.list_stacks()
-        asked += 1
-    assert 1.4 < shoal.get(ref) < 20 and asked > 3
+        asked += (tmp_path / "pipe.slept").exists()
+    (tmp_path / "pipe").write_text("text")
+    slept, text = shoal.get(ref, timeout=60)
+    assert slept >= 1 and text == "text"
 
 
 def test_a_stopped_process_is_named(two_cpus: object) -> None:
@@ -135,9 +132,7 @@ def test_a_stopped_process_is_named(two_cpus: object) -> None:
     pid = shoal.get(actor.pid.remote())
     os.kill(pid, signal.SIGSTOP)
     try:
-        deadline = time.monotonic() + 60
-        while ") T " not in Path(f"/proc/{pid}/stat").read_text():
-            assert time.monotonic() < deadline
+        until(lambda: is_stopped(pid))
         (row,) = state.list_stacks(pid=pid)
         assert (row.stack, row.reason) == (None, "stopped")
     finally:

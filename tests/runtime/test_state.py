@@ -18,6 +18,7 @@ import pytest
 import shoal
 from shoal.util import state
 from support.programs import Run
+from support.waits import is_stopped, until
 
 Runner = Callable[..., Run]
 
@@ -45,14 +46,6 @@ class Worker:
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
-
-
-def until(what: Callable[[], Any], seconds: float = 60.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < deadline, "it did not come to be"
-        time.sleep(0.02)
-    return found
 
 
 def states(**filters: str) -> list[str]:
@@ -285,7 +278,7 @@ def test_a_stopped_process_is_named_and_the_others_answer(two_cpus: object) -> N
     actor = Worker.remote()
     pid = shoal.get(actor.pid.remote())
     os.kill(pid, signal.SIGSTOP)
-    until(lambda: ") T " in Path(f"/proc/{pid}/stat").read_text())
+    until(lambda: is_stopped(pid))
     try:
         with pytest.raises(state.RayStateApiException, match=f"process {pid} is stopped"):
             state.list_tasks()

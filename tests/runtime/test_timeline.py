@@ -7,8 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import shoal
+from support.waits import until
 
 Event = dict[str, Any]
 
@@ -33,23 +34,17 @@ def fail() -> None:
 
 @shoal.remote(num_cpus=0, max_concurrency=3)
 class Threads:
-    def wait(self, seconds: float) -> int:
-        time.sleep(seconds)
-        return os.getpid()
+    def __init__(self) -> None:
+        self.all = threading.Barrier(3)
+
+    def wait(self) -> int:
+        return self.all.wait(60)
 
 
 def tasks(events: list[Event] | None = None) -> list[Event]:
     found = shoal.timeline() if events is None else events
     assert found is not None
     return [event for event in found if event["ph"] == "X"]
-
-
-def until(what: Callable[[], Any], seconds: float = 60.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < deadline, "it did not come to be"
-        time.sleep(0.02)
-    return found
 
 
 def test_a_task_is_a_slice_in_the_row_of_its_process(two_cpus: object) -> None:
@@ -70,7 +65,7 @@ def test_a_task_is_a_slice_in_the_row_of_its_process(two_cpus: object) -> None:
 
 def test_slices_of_a_row_never_overlap_and_what_ran_at_the_same_time_has_rows_of_its_own(two_cpus: object) -> None:
     actor = Threads.remote()
-    shoal.get([actor.wait.remote(0.3) for _ in range(3)] + [work.remote(0) for _ in range(300)])
+    shoal.get([actor.wait.remote() for _ in range(3)] + [work.remote(0) for _ in range(300)])
     rows: dict[tuple[int, int], list[Event]] = {}
     for event in tasks():
         rows.setdefault((event["pid"], event["tid"]), []).append(event)
