@@ -13,17 +13,9 @@ fn address(n: u8) -> Address {
 
 fn task(n: u64, deps: Vec<RefWire>, name: &Arc<str>) -> Event {
     Event::TaskSubmitted(Box::new(TaskSpec {
-        id: TaskId::new([1; 8], n),
-        function: FunctionId([1; 16]),
-        name: name.clone(),
-        key: 0,
-        num_returns: 1,
-        window: 0,
         max_retries: 3,
-        retry_exceptions: false,
-        depth: 0,
-        parent: None,
         args: Args { bytes: Vec::new(), deps, refs: Vec::new() },
+        ..TaskSpec::new(TaskId::new([1; 8], n), FunctionId([1; 16]), name.clone())
     }))
 }
 

@@ -7,8 +7,8 @@ use shoal_owner::{Event, Order, Owner};
 use shoal_sched::{Config, Event as Fact, Order as Word, Sched};
 use shoal_sim::Choices;
 use shoal_types::{
-    Address, Args, FunctionId, JobId, LaneId, LeaseId, LeaseKey, NodeId, ObjectId, Resources, TaskId, TaskSpec, UNIT,
-    Value, WorkerId,
+    Address, FunctionId, JobId, LaneId, LeaseId, LeaseKey, NodeId, ObjectId, Resources, TaskId, TaskSpec, UNIT, Value,
+    WorkerId,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -159,19 +159,7 @@ impl World {
         let tasks: Vec<TaskId> = tasks.map(|i| TaskId::new((n as u64).to_be_bytes(), i)).collect();
         driver.open = tasks.iter().map(|task| ObjectId::new(*task, 0)).collect();
         for id in tasks {
-            let spec = TaskSpec {
-                id,
-                function: FunctionId([key as u8; 16]),
-                name: "f".into(),
-                key,
-                num_returns: 1,
-                window: 0,
-                max_retries: 0,
-                retry_exceptions: false,
-                depth: 0,
-                parent: None,
-                args: Args { bytes: vec![], deps: vec![], refs: vec![] },
-            };
+            let spec = TaskSpec { key, ..TaskSpec::new(id, FunctionId([key as u8; 16]), "f".into()) };
             self.tell(n, Event::TaskSubmitted(Box::new(spec)));
         }
     }

@@ -136,6 +136,23 @@ pub struct ActorSpec {
 }
 
 impl TaskSpec {
+    /// A driver's, with one return, no argument and no retries.
+    pub fn new(id: TaskId, function: FunctionId, name: Arc<str>) -> Self {
+        Self {
+            id,
+            function,
+            name,
+            key: 0,
+            num_returns: 1,
+            window: 0,
+            max_retries: 0,
+            retry_exceptions: false,
+            depth: 0,
+            parent: None,
+            args: Args::default(),
+        }
+    }
+
     /// Its return objects.
     pub fn returns(&self) -> impl Iterator<Item = ObjectId> + use<> {
         returns(self.id, self.num_returns)

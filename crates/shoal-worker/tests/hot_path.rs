@@ -101,17 +101,9 @@ impl Path {
         let mut bytes = Vec::with_capacity(16);
         put_raw_slot(&mut bytes, None, &RawSlot::Value(&[3, 1, 0, 0]));
         let spec = TaskSpec {
-            id: TaskId::new([1; 8], self.next),
-            function: FunctionId([1; 16]),
-            name: self.name.clone(),
-            key: 0,
-            num_returns: 1,
-            window: 0,
             max_retries: 3,
-            retry_exceptions: false,
-            depth: 0,
-            parent: None,
             args: Args { bytes, deps: Vec::new(), refs: Vec::new() },
+            ..TaskSpec::new(TaskId::new([1; 8], self.next), FunctionId([1; 16]), self.name.clone())
         };
         self.on(Event::TaskSubmitted(Box::new(spec)));
     }

@@ -71,19 +71,8 @@ pub fn failed(kind: ErrorKind) -> Value {
 
 /// A task of function 1 and key 0 with one return and no retries; fields are set by the test.
 pub fn spec(n: u64, deps: &[RefWire], refs: &[RefWire]) -> TaskSpec {
-    TaskSpec {
-        id: task(n),
-        function: FunctionId([1; 16]),
-        name: "f".into(),
-        key: 0,
-        num_returns: 1,
-        window: 0,
-        max_retries: 0,
-        retry_exceptions: false,
-        depth: 0,
-        parent: None,
-        args: Args { bytes: vec![], deps: deps.to_vec(), refs: refs.to_vec() },
-    }
+    let args = Args { bytes: vec![], deps: deps.to_vec(), refs: refs.to_vec() };
+    TaskSpec { args, ..TaskSpec::new(task(n), FunctionId([1; 16]), "f".into()) }
 }
 
 pub fn call(n: u64, to: u8, handle: Option<RefWire>, deps: &[RefWire]) -> CallSpec {
