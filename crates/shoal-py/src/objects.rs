@@ -133,7 +133,7 @@ fn read<'py>(
         Ok(bytes) => return decode(py, bytes, copy).map(Some),
         Err(loc) => loc,
     };
-    let until = limit.until_fetched();
+    let until = limit.until_fetched;
     match py.detach(|| runtime.fetch(id, loc, until)) {
         Ok(bytes) => decode(py, bytes, copy).map(Some),
         Err(Unanswered::Error(error)) if error.kind == ErrorKind::ObjectLost => {
@@ -175,8 +175,9 @@ fn ids_of(refs: &Bound<'_, PyAny>) -> PyResult<Vec<ObjectId>> {
 /// Until when a call waits: one time, however often it sleeps.
 pub(crate) struct Limit {
     timeout: Option<f64>,
-    began: Instant,
     until: Option<Instant>,
+    /// The same for a value that there is, and that has to be fetched.
+    until_fetched: Option<Instant>,
 }
 
 /// The daemon says at once where a value lies that is not on disk alone: there is time for that in any case, or `get` with no
@@ -186,14 +187,10 @@ const PROMPT: Duration = Duration::from_millis(20);
 impl Limit {
     /// From now on, in seconds.
     pub fn new(timeout: Option<f64>) -> Self {
-        let began = Instant::now();
-        let after = |t| began + Duration::try_from_secs_f64(t).unwrap_or(Duration::from_secs(1 << 30));
-        Self { timeout, began, until: timeout.map(after) }
-    }
-
-    /// Until when a value that there is may be fetched.
-    fn until_fetched(&self) -> Option<Instant> {
-        self.until.map(|until| until.max(self.began + PROMPT))
+        let Some(seconds) = timeout else { return Self { timeout, until: None, until_fetched: None } };
+        let time = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_secs(1 << 30));
+        let now = Instant::now();
+        Self { timeout, until: Some(now + time), until_fetched: Some(now + time.max(PROMPT)) }
     }
 }
 
