@@ -353,3 +353,24 @@ def test_what_a_damaged_spill_file_held_is_made_again_two_steps_deep(tmp_path: P
         assert any(three <= set(again) for three in steps), again
         # Nothing ran more often than it had to.
         assert len(again) == len(set(again)), again
+
+
+@shoal.remote
+def blocks(path: Path, n: int) -> Iterator[np.ndarray]:
+    note(path, "blocks")
+    for number in range(n):
+        yield np.full(BLOCK // 8, number, dtype=np.int64)
+
+
+def test_items_that_a_damaged_spill_file_held_are_made_again(tmp_path: Path):
+    notes = tmp_path / "notes"
+    with shoal.init(num_cpus=2, object_store_memory=64 << 20, object_spilling_directory=tmp_path / "spill"):
+        stream = blocks.options(_generator_backpressure_num_objects=-1, max_retries=-1).remote(notes, 40)
+        refs = list(stream)
+        assert damage_spill_files() > 0
+        # While they are made again, others go to new files.
+        for number, ref in enumerate(refs):
+            array = get(ref)
+            assert array.shape == (BLOCK // 8,) and bool((array == number).all())
+            del array
+        assert len(notes.read_text().splitlines()) > 1

@@ -116,9 +116,11 @@ impl Owner {
             (false, None) => task.state = TaskState::Pushed(lease),
             (false, Some(cancel)) => self.abandon_task(id, lease, cancel, out),
             (true, None) => {
-                task.state = TaskState::Queued;
+                task.state = TaskState::Waiting(0);
                 self.detach(now, key, lease, &id, false, out);
-                self.enqueue(id);
+                if !self.rests(id, out) {
+                    self.enqueue(id);
+                }
                 self.kill_when_alone(key, lease, out);
             }
             (true, Some(_)) => {

@@ -13,12 +13,7 @@
 //! - DEATH-6 the daemon tells of a death to its job, to who has a lane with the dead, and to who spoke with it. A process of
 //!   another job that holds an object of ours, for a third one has passed it on, may be none of these: the daemon is
 //!   asked to tell of its death, once.
-use crate::{
-    Order, Owner,
-    history::End,
-    objects::owner_died,
-    tasks::{Task, TaskState},
-};
+use crate::{Order, Owner, history::End, objects::owner_died, tasks::TaskState};
 use rustc_hash::FxHashSet;
 use shoal_proto::peer::Credit;
 use shoal_types::{Address, ArenaLoc, ErrorKind, ErrorValue, LeaseId, ObjectId, Recent, TaskId, Value, WorkerId};
@@ -158,11 +153,16 @@ impl Owner {
             return;
         }
         task.state = TaskState::Waiting(0);
+        let may_retry = !intended && task.may_retry();
         if task.cancel.is_some() {
-            self.fail_task(id, crate::cancel::cancelled(), out);
-        } else if !taken {
+            return self.fail_task(id, crate::cancel::cancelled(), out);
+        }
+        if self.rests(id, out) {
+            return;
+        }
+        if !taken {
             self.enqueue(id);
-        } else if !intended && Task::may_retry(task) {
+        } else if may_retry {
             self.retry_task(id);
         } else {
             self.fail_task(id, error.clone(), out);

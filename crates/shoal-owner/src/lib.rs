@@ -303,7 +303,7 @@ impl Owner {
                     self.cancel_children(task, orders);
                 }
             }
-            PeerMsg::StreamRead { .. } | PeerMsg::StreamStop(_) | PeerMsg::StreamOver(_) => {}
+            PeerMsg::StreamRead { .. } | PeerMsg::StreamStop { .. } | PeerMsg::StreamOver(_) => {}
         }
     }
 }

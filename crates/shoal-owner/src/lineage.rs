@@ -11,29 +11,39 @@
 //!   before it. What is still there is not replaced.
 //! - LIN-6 who waits for a value waits on while it is made again; a task or call whose argument was lost has not begun
 //!   and spends no retry. An ordered actor's call with others behind it can't have its turn again: it fails.
-//! - LIN-7 what can't be made again is an error that says why. Puts, calls of actors and generators' items never can.
+//! - LIN-7 what can't be made again is an error that says why. Puts and what actors' calls gave never can.
 //! - LIN-8 work lists, never recursion: a chain of any length needs no stack.
 //! - LIN-9 a value that held refs may hold others when it is made again. Those of the lost one stay counted as long as
 //!   the object: calls that were sent that value are lent them. Which refs a task or call was lent inside its values is
 //!   noted when it is pushed, not looked up when it replies.
+//!
+//! LIN-10 and on, of the items of generators, are in the head of `lineage::items`.
+mod items;
+
 use crate::{
     Order, Owner,
     calls::CallState,
     history::End,
     objects::{Count, Dependent, Entry},
+    stream::Pace,
     tasks::{Answer, Task, TaskState, may_retry},
 };
 use rustc_hash::FxHashMap;
 use shoal_proto::peer::PeerMsg;
 use shoal_types::{
-    Address, ArenaLoc, Args, ErrorKind, ErrorValue, ObjectId, RefWire, TaskId, TaskSpec, Value, WorkerId,
+    Address, ArenaLoc, Args, ErrorKind, ErrorValue, ObjectId, RefWire, TaskId, TaskSpec, Value, WorkerId, is_stream,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Bytes of kept specs of one process, unless it is told otherwise.
 pub const LINEAGE_BYTES: u64 = 256 << 20;
 /// What a record takes besides the variable parts of its spec.
 const RECORD_BYTES: usize = size_of::<TaskSpec>() + size_of::<Record>() + 64;
+/// The window of a generator that runs for missing items: only their bytes count (LIN-13).
+const BY_BYTES: u32 = 0;
 
 /// Where the value of an object of ours came from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -43,13 +53,13 @@ pub(crate) enum Made {
     Put,
     /// By a call of an actor.
     ByCall,
-    /// A generator's item.
-    Item,
     /// By a task with `max_retries=0`.
     Once,
     /// By a task that has no try left.
     Spent,
-    /// By a task whose spec is kept, or was.
+    /// By a task that has failed or was cancelled since.
+    Failed,
+    /// By a task whose spec is kept, or was, or which still runs and is a generator.
     ByTask,
     /// It was freed, and nothing is known of how it was made.
     Freed,
@@ -68,9 +78,10 @@ enum Refusal {
     LetGo(ObjectId),
 }
 
-/// A task that is over and may be run again, or runs again.
+/// A task that is over and may be run again, or runs again; a generator that has given a large item (LIN-10).
+#[derive(Default)]
 struct Record {
-    /// `None` while it runs again: the task has it then.
+    /// `None` while it runs: the task has it then.
     spec: Option<Box<TaskSpec>>,
     retries: u32,
     pushes: u16,
@@ -84,6 +95,17 @@ struct Record {
     held: Vec<ObjectId>,
     /// Tasks whose records it pins.
     pins: Vec<TaskId>,
+    /// Of a generator: how many items there are up to the last large one, and those that are lost and awaited.
+    items: u32,
+    missing: BTreeSet<u32>,
+    /// Of a generator that runs for missing items alone.
+    pace: Option<Box<Pace>>,
+}
+
+impl Record {
+    fn is_needed(&self) -> bool {
+        self.live | self.users != 0
+    }
 }
 
 /// All of them.
@@ -136,40 +158,59 @@ impl Owner {
     pub(crate) fn keep_task(&mut self, id: &TaskId, end: End) {
         let Some(task) = self.tasks.remove(id) else { return };
         self.remember_task(&task, end);
-        let (pinned, made) = match (task.spec.max_retries, task.may_retry()) {
-            (0, _) => (None, Made::Once),
-            (_, false) => (None, Made::Spent),
-            (_, true) if task.again => (None, Made::ByTask),
-            (_, true) => (Some(self.pin_args(&task.spec.args)), Made::ByTask),
+        let made = match (task.spec.max_retries, task.may_retry()) {
+            (0, _) => Made::Once,
+            (_, false) => Made::Spent,
+            (_, true) => Made::ByTask,
         };
-        self.unlend(&task.spec.args);
-        if task.again {
-            return self.ran_again(task, made);
+        if made == Made::ByTask {
+            self.hold_for(&task);
         }
-        let live = self.objects.mark_made(*id, task.spec.num_returns, made);
-        if let Some((held, pins, bytes)) = pinned {
-            let Task { spec, retries, pushes, .. } = task;
-            let bytes = bytes + RECORD_BYTES + spec.args.bytes.len() + spec.name.len();
-            let (age, users) = (self.lineage.next_age, 0);
-            self.lineage.next_age += 1;
-            self.lineage.bytes += bytes;
-            self.lineage.ages.insert(age, *id);
-            let record = Record { spec: Some(spec), retries, pushes, live, users, bytes, age, held, pins };
-            self.lineage.records.insert(*id, record);
-            self.trim_lineage();
+        self.unlend(&task.spec.args);
+        if made == Made::ByTask {
+            self.put_to_rest(task);
+        } else {
+            self.end_for_good(&task.spec, made);
         }
     }
 
-    fn ran_again(&mut self, task: Task, made: Made) {
+    /// Its record has what it takes to run once more (LIN-2), from its first end on.
+    fn hold_for(&mut self, task: &Task) {
         let id = task.spec.id;
-        if made != Made::ByTask {
-            self.objects.mark_made(id, task.spec.num_returns, made);
-            return self.drop_record(id);
+        if self.lineage.records.get(&id).is_some_and(|r| r.bytes > 0) {
+            return;
         }
+        let live = match is_stream(task.spec.num_returns) {
+            true => self.lineage.records.get(&id).map_or(0, |r| r.live),
+            false => self.objects.mark_made(id, task.spec.num_returns, Made::ByTask),
+        };
+        let (held, pins, bytes) = self.pin_args(&task.spec.args);
+        let bytes = bytes + RECORD_BYTES + task.spec.args.bytes.len() + task.spec.name.len();
+        let age = self.lineage.next_age;
+        self.lineage.next_age += 1;
+        self.lineage.bytes += bytes;
+        self.lineage.ages.insert(age, id);
+        let record = self.lineage.records.entry(id).or_default();
+        *record = Record { live, bytes, age, held, pins, ..std::mem::take(record) };
+    }
+
+    fn put_to_rest(&mut self, mut task: Task) {
+        let id = task.spec.id;
+        task.spec.window = BY_BYTES;
         if let Some(record) = self.lineage.records.get_mut(&id) {
             (record.retries, record.pushes, record.spec) = (task.retries, task.pushes, Some(task.spec));
+            record.pace = None;
         }
         self.drop_unused(id);
+        self.trim_lineage();
+    }
+
+    /// A task that is over won't run again: what it has made says why.
+    pub(crate) fn end_for_good(&mut self, spec: &TaskSpec, made: Made) {
+        let items = || self.lineage.records.get(&spec.id).map_or(0, |r| r.items);
+        let n = if is_stream(spec.num_returns) { items() } else { spec.num_returns };
+        self.objects.mark_made(spec.id, n, made);
+        self.drop_record(spec.id);
     }
 
     /// LIN-2: what it holds, what it pins, and the bytes of that.
@@ -216,7 +257,7 @@ impl Owner {
 
     /// LIN-1.
     fn drop_unused(&mut self, id: TaskId) {
-        let unused = |r: &Record| r.live == 0 && r.users == 0 && r.spec.is_some();
+        let unused = |r: &Record| !r.is_needed() && r.spec.is_some();
         if self.lineage.records.get(&id).is_some_and(unused) {
             self.drop_record(id);
         }
@@ -227,13 +268,15 @@ impl Owner {
         let mut dropped = vec![id];
         while let Some(id) = dropped.pop() {
             let Some(record) = self.lineage.records.remove(&id) else { continue };
-            self.lineage.ages.remove(&record.age);
+            if record.bytes > 0 {
+                self.lineage.ages.remove(&record.age);
+            }
             self.lineage.bytes -= record.bytes;
             record.held.iter().for_each(|id| self.objects.sub(id, Count::Lineage));
             for pin in record.pins {
                 let Some(pinned) = self.lineage.records.get_mut(&pin) else { continue };
                 pinned.users -= 1;
-                if pinned.live == 0 && pinned.users == 0 && pinned.spec.is_some() {
+                if !pinned.is_needed() && pinned.spec.is_some() {
                     dropped.push(pin);
                 }
             }
@@ -266,7 +309,7 @@ impl Owner {
         while let Some(id) = missing.pop() {
             let missed = |e: &&Entry| e.value.is_none() && !e.pending && e.owner.worker == self.me.worker;
             let Some(made) = self.objects.map.get(&id).filter(missed).map(|e| e.made) else { continue };
-            if let Err(refusal) = self.run_again(id.task, &mut missing, out) {
+            if let Err(refusal) = self.run_again(id, &mut missing, out) {
                 let why = if id == lost { why } else { "it was freed, and what depends on it is to be made again" };
                 let error = self.cannot(id, made, refusal, why);
                 self.objects.set_value(id, Value::Error(Arc::new(error)), out);
@@ -274,14 +317,18 @@ impl Owner {
         }
     }
 
-    /// Every return of the task that has no value waits for it, if it can run again.
-    fn run_again(&mut self, id: TaskId, missing: &mut Vec<ObjectId>, out: &mut Vec<Order>) -> Result<(), Refusal> {
+    /// Every return of the task that has no value waits for it, if it can run again; of a generator the lost item.
+    fn run_again(&mut self, lost: ObjectId, missing: &mut Vec<ObjectId>, out: &mut Vec<Order>) -> Result<(), Refusal> {
+        let id = lost.task;
         let Some(record) = self.lineage.records.get(&id) else { return Err(Refusal::NoRecord) };
         if record.spec.is_none() {
-            // It runs already, for another of its returns.
+            // It runs already: for another of its returns; a generator for the first time, too.
             let Some(task) = self.tasks.get(&id).filter(|t| !matches!(t.state, TaskState::Abandoned(_))) else {
                 return Err(Refusal::Cancelled);
             };
+            if is_stream(task.spec.num_returns) {
+                return self.await_item(lost, out);
+            }
             let returns = task.spec.returns();
             self.await_returns(returns);
             return Ok(());
@@ -297,7 +344,12 @@ impl Owner {
             return Err(Refusal::NoRecord);
         };
         let (retries, pushes) = (record.retries + 1, record.pushes);
-        self.await_returns(spec.returns());
+        if is_stream(spec.num_returns) {
+            record.pace = Some(Box::new(Pace::new(BY_BYTES)));
+            self.miss(lost);
+        } else {
+            self.await_returns(spec.returns());
+        }
         for r in spec.args.deps.iter().chain(&spec.args.refs) {
             self.revive(r, missing);
         }
@@ -351,7 +403,7 @@ impl Owner {
         let (kind, because) = match made {
             Made::Put => (ErrorKind::Reconstruction, "it was put, and nothing says how it was made".to_owned()),
             Made::ByCall => (ErrorKind::Reconstruction, "a method of an actor made it".into()),
-            Made::Item => (ErrorKind::Reconstruction, "it is an item of a generator".into()),
+            Made::Failed => (ErrorKind::Reconstruction, "its task has failed or was cancelled since".into()),
             Made::Once => (ErrorKind::Reconstruction, "its task has max_retries=0".into()),
             Made::Freed => (ErrorKind::Reconstruction, "nothing is kept of how it was made".into()),
             Made::Spent => (ErrorKind::RetriesSpent, "its task has used up its max_retries".into()),
@@ -464,6 +516,9 @@ impl Owner {
         if task.cancel.is_some() {
             return self.fail_task(id, crate::cancel::cancelled(), out);
         }
+        if self.rests(id, out) {
+            return;
+        }
         match self.deps_now(Dependent::Task(id), out) {
             Deps::Ready => self.enqueue(id),
             Deps::Missing(left) => {
@@ -522,6 +577,7 @@ impl Owner {
     }
 
     pub(crate) fn check_lineage(&self) {
+        self.check_items();
         let (mut live, mut users, mut bytes) = (FxHashMap::<TaskId, u32>::default(), FxHashMap::default(), 0);
         for (id, entry) in self.objects.map.iter().filter(|(_, e)| e.made == Made::ByTask) {
             *live.entry(id.task).or_default() += 1;
@@ -530,16 +586,18 @@ impl Owner {
         for (id, record) in &self.lineage.records {
             bytes += record.bytes;
             record.pins.iter().for_each(|pin| *users.entry(*pin).or_insert(0) += 1);
-            assert_eq!(self.lineage.ages.get(&record.age), Some(id), "LIN-3: age of {id}");
-            let again = self.tasks.get(id).is_some_and(|t| t.again);
-            assert_eq!(again, record.spec.is_none(), "LIN-5: {id} runs again");
+            let aged = self.lineage.ages.get(&record.age) == Some(id);
+            assert_eq!(aged, record.bytes > 0, "LIN-3: age of {id}");
+            let runs = self.tasks.contains_key(id);
+            assert_eq!(runs, record.spec.is_none(), "LIN-5: {id} runs again");
             assert_eq!(record.live, live.get(id).copied().unwrap_or(0), "LIN-1: returns of {id}");
-            assert!(again || record.live + record.users > 0, "LIN-1: {id} is kept for nobody");
+            assert!(runs || record.is_needed(), "LIN-1: {id} is kept for nobody");
         }
         for (id, record) in &self.lineage.records {
             assert_eq!(record.users, users.get(id).copied().unwrap_or(0), "LIN-1: users of {id}");
         }
-        assert_eq!((bytes, self.lineage.ages.len()), (self.lineage.bytes, self.lineage.records.len()), "LIN-3: sums");
+        let sized = self.lineage.records.values().filter(|r| r.bytes > 0).count();
+        assert_eq!((bytes, self.lineage.ages.len()), (self.lineage.bytes, sized), "LIN-3: sums");
         assert!(bytes <= self.lineage.limit || self.tasks.values().any(|t| t.again), "LIN-3: {bytes} bytes");
     }
 

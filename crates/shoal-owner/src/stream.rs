@@ -11,13 +11,13 @@
 //!
 //! - STREAM-1 item *i* is (task, *i*). Items are made in order without gaps; each has an entry from its report on, which
 //!   the stream holds by one local count until it is read; that count goes to the Python ref then.
-//! - STREAM-2 an item that was reported before, by an earlier attempt, is let go of, unless its value is awaited again.
+//! - STREAM-2 an item that was reported before, by an earlier attempt, is let go of, unless it is missing (LIN-10).
 //! - STREAM-3 after the end nothing is added. A failure adds one item, the error; who retries and yields fewer fails.
 //! - STREAM-4 each item is read once, in order: by this process, or by a process that asked (a fetch of
 //!   [`ObjectId::NEXT_INDEX`], whose answer holds the item's ref), in the order of asking.
 //! - STREAM-5 the producer hears of what was read before it has to wait for longer than that takes: at an eighth of its
 //!   window of items, or half of [`WINDOW_BYTES`].
-//! - STREAM-6 a closed stream keeps no item, and is not tried again.
+//! - STREAM-6 a closed stream keeps no item, and is not tried again but for items that are missing (LIN-11).
 use crate::{
     Order, Owner,
     calls::CallState,
@@ -51,25 +51,23 @@ pub(crate) struct Report {
 }
 
 pub(crate) struct Stream {
-    window: u32,
     /// How many items there are.
     pub made: u32,
     /// How many of them were read.
     pub read: u32,
     pub over: bool,
     pub closed: bool,
-    /// Who was told to stop.
-    stopped: Option<Address>,
     /// Processes that wait for an item.
     askers: VecDeque<Address>,
-    pace: Pace,
+    pub pace: Pace,
 }
 
 /// What the present attempt has reported, and what its producer was told of.
 #[derive(Default)]
-struct Pace {
+pub(crate) struct Pace {
+    window: u32,
     attempt: Option<u16>,
-    items: u32,
+    pub items: u32,
     /// How many of those were read: here, or by an earlier attempt's reader.
     read: u32,
     told: u32,
@@ -77,41 +75,56 @@ struct Pace {
     bytes: u64,
     /// Of each that was not read.
     sizes: VecDeque<u64>,
+    /// Who was told that it may stop: no more of this attempt is wanted.
+    pub stopped: Option<Address>,
 }
 
 impl Stream {
     fn new(window: u32) -> Self {
-        let (askers, pace) = (VecDeque::new(), Pace::default());
-        Self { window, made: 0, read: 0, over: false, closed: false, stopped: None, askers, pace }
+        Self { made: 0, read: 0, over: false, closed: false, askers: VecDeque::new(), pace: Pace::new(window) }
+    }
+}
+
+impl Pace {
+    pub fn new(window: u32) -> Self {
+        Self { window, ..Self::default() }
+    }
+
+    /// Forgets what it has of another attempt.
+    pub fn begin(&mut self, attempt: u16) {
+        if !self.is_of(attempt) {
+            *self = Self { attempt: Some(attempt), ..Self::new(self.window) };
+        }
+    }
+
+    pub fn is_of(&self, attempt: u16) -> bool {
+        self.attempt == Some(attempt)
     }
 
     fn reported(&mut self, attempt: u16, bytes: u64) {
-        if self.pace.attempt != Some(attempt) {
-            self.pace = Pace { attempt: Some(attempt), ..Pace::default() };
-        }
-        self.pace.items += 1;
+        self.begin(attempt);
+        self.items += 1;
         if self.window != UNLIMITED {
-            self.pace.sizes.push_back(bytes);
+            self.sizes.push_back(bytes);
         }
     }
 
-    /// STREAM-5: how many items of which attempt were read, when it is time to say so.
-    fn news(&mut self) -> Option<(u16, u32)> {
-        if self.window == UNLIMITED || self.over || self.closed {
+    /// STREAM-5: how many items of which attempt were read, when it is time to say so; `read` were in all.
+    fn news(&mut self, read: u32) -> Option<(u16, u32)> {
+        if self.window == UNLIMITED {
             return None;
         }
-        let pace = &mut self.pace;
-        while pace.read < self.read.min(pace.items) {
-            pace.read += 1;
-            pace.bytes += pace.sizes.pop_front().unwrap_or(0);
+        while self.read < read.min(self.items) {
+            self.read += 1;
+            self.bytes += self.sizes.pop_front().unwrap_or(0);
         }
-        let items = u64::from(pace.read - pace.told);
-        let due = (self.window > 0 && items * 8 >= u64::from(self.window)) || pace.bytes * 2 >= WINDOW_BYTES;
+        let items = u64::from(self.read - self.told);
+        let due = (self.window > 0 && items * 8 >= u64::from(self.window)) || self.bytes * 2 >= WINDOW_BYTES;
         if items == 0 || !due {
             return None;
         }
-        (pace.told, pace.bytes) = (pace.read, 0);
-        pace.attempt.map(|attempt| (attempt, pace.told))
+        (self.told, self.bytes) = (self.read, 0);
+        self.attempt.map(|attempt| (attempt, self.told))
     }
 }
 
@@ -141,27 +154,47 @@ impl Owner {
         let Report { task, attempt, index, value, worker } = report;
         let lent = self.lent_with(&task, std::slice::from_ref(&value));
         let id = ObjectId::new(task, index);
+        let open = |s: &&mut Stream| !s.over && !s.closed;
+        let closed = self.streams.get(&task).is_some_and(|s| s.closed && !s.over);
         let current = self.attempt_in_flight(&task) == Some(attempt);
-        let Some(stream) = self.streams.get_mut(&task).filter(|s| current && !s.over && !s.closed) else {
+        let Some((pace, _)) = self.pace(&task).filter(|_| current && !closed) else {
             return self.objects.discard(&value, worker, id, &lent, out);
         };
-        stream.reported(attempt, item_bytes(&value));
-        if index == stream.made {
-            stream.made += 1;
-            self.objects.returned(&value, worker, &lent);
-            self.objects.add_item(id, value);
-            self.offer(task, out);
-        } else if self.objects.map.get(&id).is_some_and(|e| e.pending) {
+        pace.reported(attempt, item_bytes(&value));
+        if self.is_found(&id) {
             self.objects.returned(&value, worker, &lent);
             self.objects.set_value(id, value, out);
+        } else if let Some(stream) = self.streams.get_mut(&task).filter(open).filter(|s| s.made == index) {
+            stream.made += 1;
+            self.objects.returned(&value, worker, &lent);
+            self.add_item(id, value);
+            self.offer(task, out);
         } else {
             self.objects.discard(&value, worker, id, &lent, out);
         }
         self.tell_read(task, out);
+        self.stop_when_due(task, out);
+    }
+
+    /// An item, held by its stream. The refs inside were counted before.
+    fn add_item(&mut self, id: ObjectId, value: Value) {
+        let mut entry = Entry::new(self.me);
+        entry.made = self.note_item(&id, &value);
+        (entry.local, entry.value) = (1, Some(value));
+        let old = self.objects.map.insert(id, entry);
+        debug_assert!(old.is_none(), "STREAM-1: {id} was made twice");
+    }
+
+    /// Of the run whose reports count now, and how many items were read of it.
+    pub(crate) fn pace(&mut self, id: &TaskId) -> Option<(&mut Pace, u32)> {
+        if self.streams.get(id).is_some_and(|s| !s.over) {
+            return self.streams.get_mut(id).map(|s| (&mut s.pace, s.read));
+        }
+        self.pace_again(id).map(|pace| (pace, u32::MAX))
     }
 
     /// The attempt whose reports count now.
-    fn attempt_in_flight(&self, id: &TaskId) -> Option<u16> {
+    pub(crate) fn attempt_in_flight(&self, id: &TaskId) -> Option<u16> {
         let pushes = match (self.tasks.get(id), self.calls.get(id)) {
             (Some(task), _) => task.lease().map(|_| task.pushes),
             (None, Some(call)) => call.is_in_flight().then_some(call.pushes),
@@ -242,8 +275,8 @@ impl Owner {
         }
     }
 
-    fn tell_read(&mut self, task: TaskId, out: &mut Vec<Order>) {
-        let Some((attempt, read)) = self.streams.get_mut(&task).and_then(Stream::news) else { return };
+    pub(crate) fn tell_read(&mut self, task: TaskId, out: &mut Vec<Order>) {
+        let Some((attempt, read)) = self.pace(&task).and_then(|(pace, read)| pace.news(read)) else { return };
         if let Some(worker) = self.executor_of(&task) {
             self.objects.send(worker, PeerMsg::StreamRead { task, attempt, read }, out);
         }
@@ -265,7 +298,7 @@ impl Owner {
             return self.fail_stream(answer.task, n, error, out);
         }
         let Some(stream) = self.streams.get(&answer.task) else { return };
-        let items = if stream.pace.attempt == Some(answer.attempt) { stream.pace.items } else { 0 };
+        let items = if stream.pace.is_of(answer.attempt) { stream.pace.items } else { 0 };
         if items < stream.made && !stream.closed {
             let text = format!("a retry of the generator yielded {items} items, an earlier attempt {}", stream.made);
             let error = Arc::new(ErrorValue::new(ErrorKind::ReplayInconsistent, text));
@@ -281,16 +314,16 @@ impl Owner {
         if !stream.closed {
             let id = ObjectId::new(task, stream.made);
             stream.made += 1;
-            self.objects.add_item(id, Value::Error(error.clone()));
+            self.add_item(id, Value::Error(error.clone()));
         }
         self.end_stream(task, n, Some(error), out);
     }
 
-    fn end_stream(&mut self, task: TaskId, n: u32, error: Option<&Arc<ErrorValue>>, out: &mut Vec<Order>) {
+    pub(crate) fn end_stream(&mut self, task: TaskId, n: u32, error: Option<&Arc<ErrorValue>>, out: &mut Vec<Order>) {
         let Some(stream) = self.streams.get_mut(&task) else { return };
         stream.over = true;
         stream.pace.sizes = VecDeque::new();
-        let (made, closed, stopped) = (stream.made, stream.closed, stream.stopped.take());
+        let (made, closed, stopped) = (stream.made, stream.closed, stream.pace.stopped.take());
         if let Some(worker) = stopped {
             self.objects.send(worker, PeerMsg::StreamOver(task), out);
         }
@@ -327,7 +360,7 @@ impl Owner {
             let over = stream.over;
             stream.askers.clear();
             self.drop_unread(task);
-            if !over {
+            if !over && !self.goes_on_unread(task, out) {
                 self.stop_producer(task, out);
             }
         }
@@ -355,10 +388,25 @@ impl Owner {
                 CallState::Abandoned => return,
             }
         }
-        if let (Some(worker), Some(stream)) = (self.executor_of(&id), self.streams.get_mut(&id)) {
-            stream.stopped = Some(worker);
-            self.objects.send(worker, PeerMsg::StreamStop(id), out);
+        self.stop_attempt(id, out);
+    }
+
+    /// No more of what is in flight is wanted; it is told once.
+    pub(crate) fn stop_attempt(&mut self, task: TaskId, out: &mut Vec<Order>) {
+        let (attempt, worker) = (self.attempt_in_flight(&task), self.executor_of(&task));
+        if let (Some(attempt), Some(worker), Some((pace, _))) = (attempt, worker, self.pace(&task)) {
+            pace.begin(attempt);
+            if pace.stopped.replace(worker).is_none() {
+                self.objects.send(worker, PeerMsg::StreamStop { task, attempt }, out);
+            }
         }
+    }
+
+    /// What was in flight has ended: whether it was told to.
+    pub(crate) fn attempt_over(&mut self, task: TaskId, out: &mut Vec<Order>) -> bool {
+        let Some(worker) = self.pace(&task).and_then(|(pace, _)| pace.stopped.take()) else { return false };
+        self.objects.send(worker, PeerMsg::StreamOver(task), out);
+        true
     }
 
     /// An item of a generator that runs here: its refs are credited to the caller before the item leaves.
@@ -392,15 +440,5 @@ impl Owner {
                 assert!(entry.is_some_and(|e| e.local > 0), "STREAM-1: item {index} of {task} is held");
             }
         }
-    }
-}
-
-impl crate::objects::Objects {
-    /// An item, held by its stream. The refs inside were counted before.
-    fn add_item(&mut self, id: ObjectId, value: Value) {
-        let mut entry = Entry::new(self.me);
-        (entry.local, entry.made, entry.value) = (1, crate::lineage::Made::Item, Some(value));
-        let old = self.map.insert(id, entry);
-        debug_assert!(old.is_none(), "STREAM-1: {id} was made twice");
     }
 }

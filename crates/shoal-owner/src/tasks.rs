@@ -15,6 +15,7 @@
 use crate::{
     Order, Owner,
     history::End,
+    lineage::Made,
     objects::{Count, Dependent},
     transfer::Lent,
 };
@@ -161,8 +162,15 @@ impl Owner {
     /// Every return is this error; nothing of it is in flight.
     pub(crate) fn fail_task(&mut self, id: TaskId, error: Arc<ErrorValue>, out: &mut Vec<Order>) {
         let Some(task) = self.tasks.remove(&id) else { return };
+        self.unqueue(&task);
+        self.fail_returns(id, task.spec.num_returns, &error, out);
+        self.over(&task, End::failed(&error));
+    }
+
+    /// It waits for no lease and no time any more.
+    pub(crate) fn unqueue(&mut self, task: &Task) {
         if let TaskState::Resting(until) = task.state {
-            self.stop_resting(until, id);
+            self.stop_resting(until, task.spec.id);
         }
         if task.state == TaskState::Queued
             && let Some(key) = self.keys.get_mut(&task.spec.key)
@@ -170,12 +178,11 @@ impl Owner {
             key.count(task.spec.depth, -1);
             mark(&mut self.dirty_keys, key, task.spec.key);
         }
-        self.fail_returns(id, task.spec.num_returns, &error, out);
-        self.over(&task, End::failed(&error));
     }
 
     pub(crate) fn fail_returns(&mut self, id: TaskId, n: u32, error: &Arc<ErrorValue>, out: &mut Vec<Order>) {
         if is_stream(n) {
+            self.fail_missing(id, |_| error.clone(), out);
             return self.fail_stream(id, n, error, out);
         }
         // One that runs again still has some of its values.
@@ -212,6 +219,8 @@ impl Owner {
         if matches!(task.state, TaskState::Abandoned(_)) {
             self.discard_all(&answer, out);
             self.forget_task(&answer.task, End::cancelled(&answer));
+        } else if is_stream(task.spec.num_returns) {
+            self.generator_replied(answer, out);
         } else if answer.retryable && task.spec.retry_exceptions && task.cancel.is_none() && task.may_retry() {
             self.discard_all(&answer, out);
             self.retry_task(answer.task);
@@ -239,8 +248,8 @@ impl Owner {
     fn over(&mut self, task: &Task, end: End) {
         self.unlend(&task.spec.args);
         self.remember_task(task, end);
-        if task.again {
-            self.drop_record(task.spec.id);
+        if task.again || is_stream(task.spec.num_returns) {
+            self.end_for_good(&task.spec, Made::Failed);
         }
     }
 

@@ -211,7 +211,7 @@ fn who_drops_a_generator_frees_its_items_and_stops_it_before_it_is_tried_again()
     w.on(yields(1, 0, 0, stored(5, &[])), &[news(1)]);
     w.on(yields(1, 0, 1, stored(6, &[])), &[news(1)]);
     w.reads(0, &[]);
-    let stop = send(10, 1, PeerMsg::StreamStop(task(1)));
+    let stop = send(10, 1, PeerMsg::StreamStop { task: task(1), attempt: 0 });
     w.on(Event::RefsDropped(vec![handle(1).id]), &[stop, Order::Free { id: item(1, 1).id, loc: loc(6) }]);
     assert!(w.owner.is_ready(&item(1, 0).id), "what was read is its reader's");
     w.on(yields(1, 0, 2, stored(7, &[])), &[Order::Free { id: item(1, 2).id, loc: loc(7) }]);

@@ -47,9 +47,14 @@ pub enum PeerMsg {
         /// How many items.
         read: u32,
     },
-    /// To the worker that runs a generator, or is to: nobody will read its items, it may stop.
-    StreamStop(TaskId),
-    /// To who was told to stop: the task is over, nothing more will be said of it.
+    /// To the worker that runs a generator, or is to: no more items of this attempt are wanted, it may stop.
+    StreamStop {
+        /// The generator's task.
+        task: TaskId,
+        /// Which attempt.
+        attempt: u16,
+    },
+    /// To who was told to stop: that attempt is over, nothing more will be said of it.
     StreamOver(TaskId),
     /// To the owner: there is nothing any more where this value was sealed.
     Lost {

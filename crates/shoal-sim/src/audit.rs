@@ -5,7 +5,7 @@ use crate::{
 };
 use shoal_owner::ObjectState;
 use shoal_proto::peer::PeerMsg;
-use shoal_types::{ActorId, ArenaLoc, DYNAMIC, ObjectId, RefWire, TaskId, Value};
+use shoal_types::{ActorId, ArenaLoc, DYNAMIC, ObjectId, RefWire, TaskId, Value, is_stream};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Default)]
@@ -15,6 +15,8 @@ pub(crate) struct Audit {
     freed: BTreeSet<u64>,
     /// Places in the arena where nothing is any more, though nobody has freed it.
     lost: BTreeSet<u64>,
+    /// Objects of which a value was lost.
+    lost_objects: BTreeSet<ObjectId>,
     /// What was put into the arena for whose object, by whom.
     sealed: BTreeMap<u64, (Pid, ObjectId, ArenaLoc)>,
     /// Which life each call without retries was sent to.
@@ -24,8 +26,11 @@ pub(crate) struct Audit {
     /// Items that were read, and the last by each process.
     items: BTreeSet<ObjectId>,
     places: BTreeMap<(TaskId, Pid), u32>,
-    /// Generators whose items are one value.
+    /// Generators; those whose items are one value.
+    streams: BTreeSet<TaskId>,
     pub dynamic: BTreeSet<TaskId>,
+    /// Those that had to end though they waited for a reader.
+    pub cut: BTreeSet<TaskId>,
     /// Objects for which a count was lost with a killed process (AUDIT-1).
     tainted: BTreeSet<ObjectId>,
     /// Who was submitted by which call.
@@ -34,6 +39,7 @@ pub(crate) struct Audit {
     cancelled: BTreeSet<TaskId>,
     deaths: usize,
     pub replied: usize,
+    pub made_again: usize,
 }
 
 impl Audit {
@@ -43,6 +49,9 @@ impl Audit {
 
     pub fn submitted(&mut self, id: TaskId, num_returns: u32, max_retries: i32, parent: Option<TaskId>) {
         self.children.entry(parent.unwrap_or_default()).or_default().push(id);
+        if is_stream(num_returns) {
+            self.streams.insert(id);
+        }
         if num_returns == DYNAMIC {
             self.dynamic.insert(id);
         }
@@ -122,8 +131,9 @@ impl Audit {
         self.sealed.iter().filter(move |(at, _)| lies(at)).map(|(_, (_, id, loc))| (*id, *loc))
     }
 
-    pub fn lose(&mut self, loc: &ArenaLoc) {
+    pub fn lose(&mut self, id: &ObjectId, loc: &ArenaLoc) {
         self.lost.insert(loc.offset);
+        self.lost_objects.insert(*id);
     }
 
     /// A count of these may be lost (AUDIT-1).
@@ -222,6 +232,40 @@ impl World {
         }
     }
 
+    /// At rest, of generators that yield the same each time: all their items are there, whatever was lost and made again,
+    /// unless they failed; and none is said to be another generator.
+    pub(crate) fn check_streams(&mut self) {
+        let mut made_again = 0;
+        for pid in self.alive() {
+            let owner = &self.processes[pid].owner;
+            for r in self.processes[pid].vars.iter().filter(|r| !self.audit.cut.contains(&r.id.task)) {
+                let (own, Some(length)) = (pid_of(&r.owner.worker) == pid, self.length(&r.id.task)) else { continue };
+                match owner.value(&r.id) {
+                    Some(Value::Error(e)) => {
+                        let other = e.kind == shoal_types::ErrorKind::ReplayInconsistent;
+                        // It may be an argument's error.
+                        let own = e.message.contains(&format!("object {}", r.id.task));
+                        assert!(!(other && own), "LIN-14: {} in {pid}: {}", r.id, e.message);
+                    }
+                    Some(_) if own && r.id.index == ObjectId::STREAM_INDEX => {
+                        let (made, _, _) = owner.stream_state(&r.id.task).expect("its handle is held");
+                        // An argument that is an error ends it sooner.
+                        let last = made.checked_sub(1).and_then(|i| owner.value(&ObjectId::new(r.id.task, i)));
+                        let failed = made > 0 && matches!(last, Some(Value::Error(_)) | None);
+                        assert!(made >= length || failed, "LIN-14: {} has {made} of {length}", r.id);
+                    }
+                    Some(_) => made_again += usize::from(own && self.is_item_lost(&r.id)),
+                    None => {}
+                }
+            }
+        }
+        self.audit.made_again = made_again;
+    }
+
+    fn is_item_lost(&self, id: &ObjectId) -> bool {
+        self.audit.lost_objects.contains(id) && self.audit.streams.contains(&id.task)
+    }
+
     /// After the last drop: nothing, but what a dead process may have left, what that contains, what its actors were made
     /// with, and what is held to make it again.
     pub(crate) fn check_empty(&self) {
@@ -252,6 +296,9 @@ impl World {
         };
         let left_over: Vec<_> = self.audit.sealed.iter().filter(left_over).collect();
         assert!(left_over.is_empty(), "DEATH-4: in the arena for ever: {left_over:?}");
+        let stops = |p: &Pid| self.processes[*p].stops.iter().map(|(task, _)| owner_of(&ObjectId::new(*task, 0)));
+        let told = alive.iter().flat_map(stops).any(|owner| self.processes[owner].alive);
+        assert!(!told, "FLOW-1: who was told to stop is not told that it is over");
         let busy = |p: &Pid| !self.processes[*p].owner.is_empty() && left.iter().all(|(q, _)| q != p);
         assert!(!alive.iter().any(busy), "LEASE-5: work is left");
     }

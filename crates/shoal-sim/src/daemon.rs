@@ -264,7 +264,7 @@ impl World {
                 alive.iter().copied().filter(is_actor).collect()
             }
             Habit::Nesting => self.lenders_of_nested(&alive),
-            Habit::Mixed | Habit::Lending => Vec::new(),
+            Habit::Mixed | Habit::Lending | Habit::Items => Vec::new(),
         };
         let often = !aimed.is_empty() && !self.choices.one_in(4);
         if alive.len() > 2

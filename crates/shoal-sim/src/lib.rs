@@ -22,6 +22,7 @@
 //! - nothing is freed early: an object that any live process has an entry for is known to its live owner;
 //! - no place in the arena is freed twice, or by another than the owner;
 //! - each item of a generator is read once, by the owner's process in order; one that waits has unread items;
+//! - a generator that yields the same each time has all its items at the end, whatever was lost and made again;
 //! - a task runs at most once more than it has retries;
 //! - an ordered actor runs the calls of one process in the order of submission, in each life;
 //! - at rest every result is there, for its owner and for who fetches it; after the last drop nothing is left.

@@ -72,7 +72,7 @@ pub(crate) struct Process {
     /// Refs that the core said stay, between `CallDone` and the reply.
     pub kept: Vec<RefWire>,
     /// Generators that were told to stop; calls that were cancelled; how many items were read, as it was told.
-    pub stops: BTreeSet<TaskId>,
+    pub stops: BTreeSet<(TaskId, u16)>,
     pub cancels: BTreeSet<TaskId>,
     pub reads: BTreeMap<(TaskId, u16), u32>,
     /// From the daemon.

@@ -6,7 +6,7 @@ use crate::{
 };
 use shoal_owner::{Event, Next};
 use shoal_proto::peer::PeerMsg;
-use shoal_types::{ObjectId, RefWire, STREAMING, is_stream};
+use shoal_types::{ObjectId, RefWire, STREAMING, TaskId, is_stream};
 
 /// A generator yields no more.
 const MOST_ITEMS: u32 = 8;
@@ -34,7 +34,8 @@ impl World {
 
     fn is_stopped(&self, pid: Pid, running: &Running) -> bool {
         let process = &self.processes[pid];
-        let told = process.stops.contains(&running.task) || process.cancels.contains(&running.task);
+        let stopped = process.stops.contains(&(running.task, running.attempt));
+        let told = stopped || process.cancels.contains(&running.task);
         told || !self.processes[running.caller].alive
     }
 
@@ -46,14 +47,27 @@ impl World {
         running.yielded - read >= running.window
     }
 
+    /// How many items a generator has; every second one has as many as it pleases, another number each time.
+    pub(crate) fn length(&self, task: &TaskId) -> Option<u32> {
+        let age = self.ages[task] as u32;
+        age.is_multiple_of(2).then_some(age / 2 % MOST_ITEMS)
+    }
+
     /// It yields, or ends.
     pub(crate) fn stream_moves(&mut self, pid: Pid, at: usize) {
         let running = &self.processes[pid].running[at];
         let (stopped, waits) = (self.is_stopped(pid, running), self.waits(pid, running));
-        if stopped || waits || running.yielded >= MOST_ITEMS || self.choices.one_in(6) {
-            let task = running.task;
+        let (task, attempt, yielded) = (running.task, running.attempt, running.yielded);
+        let is_last = match self.length(&task) {
+            Some(length) => yielded >= length,
+            None => yielded >= MOST_ITEMS || self.choices.one_in(6),
+        };
+        if stopped || waits || is_last {
+            if waits {
+                self.audit.cut.insert(task);
+            }
             self.end(pid, at);
-            self.processes[pid].stops.remove(&task);
+            self.processes[pid].stops.remove(&(task, attempt));
             return;
         }
         let held = self.may_return(pid, &self.processes[pid].running[at]);
@@ -78,8 +92,8 @@ impl World {
                 let told = process.reads.insert((task, attempt), read);
                 assert!(told.is_none_or(|told| told < read), "STREAM-5: {task} was told {read} after {told:?}");
             }
-            PeerMsg::StreamStop(task) => drop(process.stops.insert(task)),
-            PeerMsg::StreamOver(task) => drop(process.stops.remove(&task)),
+            PeerMsg::StreamStop { task, attempt } => drop(process.stops.insert((task, attempt))),
+            PeerMsg::StreamOver(task) => process.stops.retain(|(t, _)| *t != task),
             PeerMsg::CancelTask { task, .. } => drop(process.cancels.insert(task)),
             _ => {}
         }

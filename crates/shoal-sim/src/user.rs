@@ -22,6 +22,7 @@ impl World {
             Habit::Lending => self.lends(pid),
             Habit::Actors => self.calls(pid),
             Habit::Nesting => self.nests(pid),
+            Habit::Items => self.generates(pid),
         }
     }
 
@@ -123,6 +124,19 @@ impl World {
         }
     }
 
+    fn generates(&mut self, pid: Pid) {
+        match self.choices.below(20) {
+            0 => self.put(pid),
+            1..=4 => self.submit(pid),
+            5..=9 => self.read_one(pid),
+            10 => self.drop_one(pid),
+            11..=14 => self.unpack_one(pid),
+            15 if self.choices.one_in(4) => self.cancel_one(pid),
+            16 | 17 if self.options.losses => self.lose_one(),
+            _ => {}
+        }
+    }
+
     /// A task with one ref: of the arguments of a call that runs here and waits for it, else one that is borrowed, else
     /// any.
     fn lend_on(&mut self, pid: Pid) {
@@ -184,6 +198,7 @@ impl World {
 
     fn submit_with(&mut self, pid: Pid, args: Args) -> TaskId {
         let kinds = if self.options.habit == Habit::Lending { (1, 1) } else { (3, 2) };
+        let tries = if self.options.habit == Habit::Items { 8 } else { 3 };
         let (num_returns, window) = self.returns(&[1, 1, 0, 2]);
         let spec = TaskSpec {
             id: self.next_task(pid),
@@ -192,7 +207,7 @@ impl World {
             key: self.choices.below(kinds.1) as u32,
             num_returns,
             window,
-            max_retries: self.choices.below(3) as i32,
+            max_retries: self.choices.below(tries) as i32,
             retry_exceptions: self.choices.one_in(4),
             depth: 0,
             parent: self.parent(pid),
@@ -208,7 +223,8 @@ impl World {
 
     /// How many returns a call has: one of these, or it is a generator with some window.
     fn returns(&mut self, plain: &[u32]) -> (u32, u32) {
-        if self.options.streams && self.choices.one_in(3) {
+        let often = if self.options.habit == Habit::Items { 1 } else { 3 };
+        if self.options.streams && self.choices.one_in(often) {
             let n = if self.choices.one_in(4) { DYNAMIC } else { STREAMING };
             return (n, if n == DYNAMIC { u32::MAX } else { self.choices.below(4) as u32 });
         }

@@ -50,6 +50,8 @@ pub enum Habit {
     /// Values hold others' refs, in the arena too, and tasks take such values and return what is in them; with kills,
     /// processes die often: whose the value was, whose the refs are, who was sent it.
     Nesting,
+    /// Generators are read, their items kept, lost and read again.
+    Items,
 }
 
 impl Default for Options {
@@ -159,6 +161,11 @@ impl World {
     /// How many tasks and calls began, replies came and processes died so far.
     pub fn counts(&self) -> (usize, usize, usize) {
         self.audit.counts()
+    }
+
+    /// How many items of generators were held at the end that were lost before and have a value again.
+    pub fn made_again(&self) -> usize {
+        self.audit.made_again
     }
 
     /// What each process recorded, with its address.
@@ -273,6 +280,7 @@ impl World {
         self.settle();
         self.read_all();
         self.check_results();
+        self.check_streams();
         for pid in self.alive() {
             let vars = std::mem::take(&mut self.processes[pid].vars);
             let ids = self.all_of(pid, &vars);
@@ -393,10 +401,10 @@ impl World {
     }
 
     /// A value in the arena is gone. Its owner is told, or hears of it from who wants to read it.
-    fn lose_one(&mut self) {
+    pub(crate) fn lose_one(&mut self) {
         let lying: Vec<(ObjectId, ArenaLoc)> = self.audit.lying().collect();
         let Some((id, loc)) = self.choices.pick(&lying) else { return };
-        self.audit.lose(&loc);
+        self.audit.lose(&id, &loc);
         let owner = crate::process::owner_of(&id);
         if self.processes[owner].alive && self.choices.one_in(2) {
             self.feed(owner, Event::StoredLost { id, loc, why: "lost".into() });

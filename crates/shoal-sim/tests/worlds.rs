@@ -81,6 +81,24 @@ fn actors_that_die_often_keep_their_order() {
     }
 }
 
+fn items(kills: bool, default: u64) -> usize {
+    let schedule = |seed: u64| if seed.is_multiple_of(3) { Schedule::Priorities } else { Schedule::Uniform };
+    let options = Options { kills, actors: false, habit: Habit::Items, ..Options::default() };
+    seeds(default).map(|seed| run(seed, 800, Options { schedule: schedule(seed), ..options }).made_again()).sum()
+}
+
+#[test]
+fn items_of_generators_are_made_again() {
+    let made = items(false, 300);
+    assert!(made > 100 || seeds(300).count() < 300, "only {made} items: the test says nothing");
+}
+
+#[test]
+fn items_of_generators_are_made_again_while_processes_die() {
+    let made = items(true, 200);
+    assert!(made > 50 || seeds(200).count() < 200, "only {made} items: the test says nothing");
+}
+
 #[test]
 fn processes_die_amid_their_orders() {
     under(Schedule::Uniform, 80);

@@ -262,10 +262,11 @@ impl Served {
     /// Says that there is a reply. A caller that waits for many is woken only when the replies that it hasn't read
     /// outweigh what is left to do here: then it has a batch to read, and time to send another.
     fn ring(&mut self) {
-        let waiting = self.lane.requests.waiting_bytes();
-        let asleep = waiting > 0 && self.peer.ring_patiently();
-        self.owes_ring = asleep && waiting > self.lane.replies.unread_bytes();
-        if waiting == 0 || (asleep && !self.owes_ring) {
+        let goes_on = self.lane.requests.waiting_bytes() > self.lane.replies.unread_bytes();
+        if goes_on {
+            self.owes_ring |= self.peer.ring_patiently();
+        } else {
+            self.owes_ring = false;
             self.peer.ring();
         }
     }

@@ -1,7 +1,8 @@
 //! Generators: the items that come to this process's own, and those that run here.
 //!
 //! - FLOW-1 a generator that runs here has one [`Flow`]; it begins with its first line, or with the news that nobody
-//!   wants its items, and goes with its end, or with the news that nothing more will be said of it.
+//!   wants its items, and goes with its end, or with the news that nothing more will be said of it. News of another
+//!   attempt change nothing.
 //! - FLOW-2 items leave in order, each before the reply, in the caller's lane.
 //! - FLOW-3 who waits for room is woken by news of reading, of the end of reading, of a cancel, of the caller's death.
 use crate::runtime::Runtime;
@@ -91,7 +92,8 @@ impl Runtime {
     /// A generator begins to run here.
     pub fn begin_stream(&self, task: TaskId, attempt: u16, to: (LaneId, Address), window: u32) {
         let mut state = self.lock();
-        let stopped = state.flows.get(&task).is_some_and(|f| f.stopped) || !self.executor.has_lane(to.0);
+        let told = state.flows.get(&task).is_some_and(|f| f.stopped && f.attempt == attempt);
+        let stopped = told || !self.executor.has_lane(to.0);
         state.flows.insert(task, Flow { to: Some(to), attempt, window, stopped, ..Flow::default() });
     }
 
@@ -180,12 +182,15 @@ impl Runtime {
                     self.wake_producer(state, task);
                 }
             }
-            PeerMsg::StreamStop(task) => {
+            PeerMsg::StreamStop { task, attempt } => {
                 let flow = state.flows.entry(task).or_default();
-                flow.stopped = true;
                 if flow.to.is_none() {
+                    flow.attempt = attempt;
                     state.stopped_by.push((from, task));
+                } else if flow.attempt != attempt {
+                    return;
                 }
+                flow.stopped = true;
                 self.wake_producer(state, task);
             }
             PeerMsg::StreamOver(task) => {

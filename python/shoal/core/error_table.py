@@ -139,7 +139,8 @@ GENERATORS = (
     ),
     Row(
         "StreamingGeneratorReplayInconsistentError",
-        "A generator that was run again, after its worker died or it raised, yielded fewer items than before.",
+        "A generator that was run again, after its worker died or it raised, or for an item that was lost, yielded "
+        "fewer items than before.",
         "Make the generator yield the same each time (no clock, no randomness without a seed), or `max_retries=0`.",
         ("ReplayInconsistent",),
     ),
@@ -162,8 +163,9 @@ OBJECTS = (
     ),
     Row(
         "ObjectReconstructionFailedError",
-        "The value was lost from the object store and nothing can make it again; the text says why. Puts, results of "
-        "actors' methods and items of generators are not made again, nor what a task with `max_retries=0` returned.",
+        "The value was lost from the object store and nothing can make it again; the text says why. Puts and what "
+        "actors' methods gave are not made again, nor what a task with `max_retries=0` gave, or a generator that was "
+        "cancelled.",
         "Return large values from tasks that may be tried again, or have the text's cause mended.",
         ("Reconstruction",),
     ),
