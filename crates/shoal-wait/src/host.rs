@@ -37,6 +37,8 @@ pub trait Host {
     fn sleep(&self, bed: Bed, limit: Option<Duration>) -> Sleep;
     /// Rings the bell from inside.
     fn ring(&self);
+    /// Takes such a ring; whether there was one.
+    fn take_ring(&self) -> bool;
     /// Says that no thread sleeps on the bell any more.
     fn awake(&self);
     /// How long this waiter's thread may sleep at once.

@@ -208,10 +208,11 @@ impl Leadership {
         }
     }
 
-    /// The I/O thread may sleep: where it leads, it has prepared that on the bell (LEAD-3).
+    /// The I/O thread may sleep: where it leads, it has prepared that on the bell (LEAD-3), and nobody inside has rung
+    /// (LEAD-4).
     pub fn io_may_sleep(&self, host: &impl Host) -> bool {
         let _turn = lock(&self.turn);
-        self.leader() != Leader::Io || host.prepare_sleep(Bed::Io)
+        self.leader() != Leader::Io || (!host.take_ring() && host.prepare_sleep(Bed::Io))
     }
 
     /// The I/O thread leads if nobody else does, or doesn't any more.

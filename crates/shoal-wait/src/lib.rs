@@ -19,6 +19,7 @@
 //! #     fn prepare_sleep(&self, _: Bed) -> bool { true }
 //! #     fn sleep(&self, _: Bed, _: Option<Duration>) -> Sleep { Sleep::Timeout }
 //! #     fn ring(&self) {}
+//! #     fn take_ring(&self) -> bool { false }
 //! #     fn awake(&self) {}
 //! #     fn limit(&self, _: &Arc<Waiter>, _: Option<Instant>) -> Option<Duration> { None }
 //! #     fn nobody_leads(&self) {}
@@ -37,6 +38,8 @@
 //!   follower that is called while it is done, late or interrupted takes the call with it.
 //! - LEAD-3 the I/O thread prepares its sleep on the bell under `turn`, only while it leads; a user's thread takes over
 //!   under `turn` too. So the sleeper word is always that of the leader.
+//! - LEAD-4 a ring from inside is for the leader, and nobody else takes it: the I/O thread does so under `turn` alone, while it
+//!   leads. It reads lanes beside that, for a thread may take over at any moment.
 //! - PATIENCE-1 a leader sleeps in no hurry while it and each follower wait for many objects: one that comes and waits for
 //!   few rings it.
 //! - PATIENCE-2 for half a millisecond at most, below what a lease may make no progress for; one that passed in vain is

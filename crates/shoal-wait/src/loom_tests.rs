@@ -85,6 +85,18 @@ impl World {
         }
     }
 
+    /// As the I/O thread reads.
+    fn read_beside(&self) {
+        self.read(self.pending.fetch_and(LOCAL, AcqRel));
+    }
+
+    fn read(&self, rung: u32) {
+        for (at, waiters) in self.lanes.iter().enumerate().filter(|(at, _)| rung & 1 << at != 0) {
+            assert!(at < 31);
+            waiters.iter().for_each(|waiter| self.tell(waiter));
+        }
+    }
+
     /// A signal for the thread that sleeps on the bell, if one does.
     fn interrupt(&self) {
         let mut queue = self.bell.lock().unwrap();
@@ -111,11 +123,7 @@ impl World {
 
 impl Host for World {
     fn read_lanes(&self) {
-        let rung = self.pending.swap(0, AcqRel);
-        for (at, waiters) in self.lanes.iter().enumerate().filter(|(at, _)| rung & 1 << at != 0) {
-            assert!(at < 31);
-            waiters.iter().for_each(|waiter| self.tell(waiter));
-        }
+        self.read(self.pending.swap(0, AcqRel));
     }
 
     fn spin(&self, _: &Waiter) {}
@@ -153,6 +161,10 @@ impl Host for World {
 
     fn ring(&self) {
         World::ring(self, LOCAL);
+    }
+
+    fn take_ring(&self) -> bool {
+        self.pending.fetch_and(!LOCAL, AcqRel) & LOCAL != 0
     }
 
     fn awake(&self) {
@@ -370,7 +382,7 @@ fn the_io_thread_is_taken_over() {
             // It sleeps with a time limit: here the time is over at once.
             let _ = world.leadership.io_may_sleep(world);
             if world.leadership.leader() != Leader::User {
-                world.read_lanes();
+                world.read_beside();
             }
             world.leadership.io_lead(false);
         });
@@ -379,6 +391,28 @@ fn the_io_thread_is_taken_over() {
         io.join().unwrap();
         ringer.join().unwrap();
         assert_eq!(world.leadership.leader(), Leader::Nobody, "LEAD-1");
+    });
+}
+
+#[test]
+fn the_io_thread_takes_no_ring_that_is_for_who_took_over() {
+    model(4, || {
+        let a = waiter();
+        let world = World::new(&[]);
+        world.leadership.io_lead(true);
+        let io = world.ring_in_thread(|world| {
+            let _ = world.leadership.io_may_sleep(world);
+            if world.leadership.leader() != Leader::User {
+                world.read_beside();
+            }
+        });
+        let teller = world.ring_in_thread({
+            let a = Arc::clone(&a);
+            move |world| world.tell(&a)
+        });
+        assert_eq!(world.wait(&a), Waited::Done, "LEAD-4");
+        io.join().unwrap();
+        teller.join().unwrap();
     });
 }
 
@@ -397,7 +431,7 @@ fn the_io_thread_sleeps_for_good_and_is_woken() {
                 }
                 *arrived = false;
             }
-            world.read_lanes();
+            world.read_beside();
         }
         ringer.join().unwrap();
     });

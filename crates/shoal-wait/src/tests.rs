@@ -32,6 +32,9 @@ impl Host for Quiet {
     fn ring(&self) {
         Quiet::ring(self);
     }
+    fn take_ring(&self) -> bool {
+        std::mem::take(&mut *self.rung.lock().unwrap())
+    }
 
     fn awake(&self) {}
     fn limit(&self, _: &Arc<Waiter>, deadline: Option<Instant>) -> Option<Duration> {

@@ -194,7 +194,7 @@ impl<'a> Io<'a> {
     fn look_after(&mut self) {
         let runtime = self.runtime;
         if runtime.leadership.leader() != Leader::User {
-            runtime.poll_lanes();
+            runtime.poll_beside();
         }
         let mut state = runtime.state.lock();
         let dropped = runtime.drain_drops(&mut state);

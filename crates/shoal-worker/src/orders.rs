@@ -151,10 +151,16 @@ impl Runtime {
         state.handle(now, Event::Withdrawn { task, done });
     }
 
-    /// Reads what came: replies to this process's calls; requests are left for the executor.
+    /// Reads what came, by a thread that leads: replies to this process's calls; requests are left for the executor.
     pub(crate) fn poll_lanes(&self) {
+        self.bell.take_ring();
+        self.poll_beside();
+    }
+
+    /// The same by one that doesn't: a ring from inside is not for it (LEAD-4).
+    pub(crate) fn poll_beside(&self) {
         let mut slots = Vec::new();
-        self.bell.drain(|slot| slots.push(slot));
+        self.bell.drain_lanes(|slot| slots.push(slot));
         if !slots.is_empty() {
             self.read_slots(&mut self.state.lock(), slots);
         }

@@ -222,6 +222,10 @@ impl Host for Led<'_> {
         self.runtime.wake_leader();
     }
 
+    fn take_ring(&self) -> bool {
+        self.runtime.bell.take_ring()
+    }
+
     fn awake(&self) {
         self.runtime.bell.awake();
     }

@@ -45,6 +45,11 @@ impl Bell {
         self.own.drain(&self.page, each)
     }
 
+    /// Takes a ring from inside; whether there was one.
+    pub fn take_ring(&self) -> bool {
+        self.own.take_ring()
+    }
+
     /// As [`drain`](Self::drain), for a thread that never sleeps on the bell: a ring from inside stays for who does.
     pub fn drain_lanes(&self, each: impl FnMut(u32)) {
         self.own.drain_lanes(&self.page, each);

@@ -145,9 +145,14 @@ impl Own {
 
     /// Names every ready slot once; true if rung from inside (BELL-4).
     pub(super) fn drain(&self, page: &Page, each: impl FnMut(u32)) -> bool {
-        let local = self.local.load(Relaxed) != 0 && self.local.swap(0, AcqRel) != 0;
+        let local = self.take_ring();
         self.drain_lanes(page, each);
         local
+    }
+
+    /// Takes a ring from inside; whether there was one.
+    pub(super) fn take_ring(&self) -> bool {
+        self.local.load(Relaxed) != 0 && self.local.swap(0, AcqRel) != 0
     }
 
     /// The same by a thread that doesn't sleep on the bell: a ring from inside is left to who does.
