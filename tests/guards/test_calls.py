@@ -18,7 +18,8 @@ import pytest
 from support.programs import Run
 
 Runner = Callable[..., Run]
-pytestmark = pytest.mark.alone
+# Under strace and callgrind, three times each where others keep the machine busy.
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(400)]
 
 CALLS = """
 import json, os, sys
