@@ -1,7 +1,7 @@
 //! Every interleaving of ringers with a thread that falls asleep. loom reports a lost wake-up as a deadlock.
 
 use loom::sync::Arc;
-use loom::thread;
+use loom::thread::{self, JoinHandle};
 
 use super::page::Page;
 use super::state::{self, Own, Ring, Sleep};
@@ -32,6 +32,12 @@ fn model(body: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
     builder.check(body);
+}
+
+/// On a thread of its own.
+fn beside(world: &Arc<World>, then: impl FnOnce(&World) + 'static) -> JoinHandle<()> {
+    let world = world.clone();
+    thread::spawn(move || then(&world))
 }
 
 impl World {
@@ -73,11 +79,8 @@ impl World {
 fn a_ring_is_never_lost() {
     model(|| {
         let world = world();
-        let ringer = thread::spawn({
-            let world = world.clone();
-            move || {
-                let _ = world.push_and_ring(0);
-            }
+        let ringer = beside(&world, |world| {
+            let _ = world.push_and_ring(0);
         });
         world.wait(|got, _| got[0]);
         ringer.join().unwrap();
@@ -88,14 +91,11 @@ fn a_ring_is_never_lost() {
 fn a_patient_sleeper_hears_who_keeps_its_word() {
     model(|| {
         let world = world();
-        let ringer = thread::spawn({
-            let world = world.clone();
-            move || {
-                world.pushed[0].store(1, Relaxed);
-                let _ = state::ring_patiently(&world.page, SLOTS[0]);
-                // BELL-7: whatever that said, what comes last is a ring.
-                let _ = world.push_and_ring(1);
-            }
+        let ringer = beside(&world, |world| {
+            world.pushed[0].store(1, Relaxed);
+            let _ = state::ring_patiently(&world.page, SLOTS[0]);
+            // BELL-7: whatever that said, what comes last is a ring.
+            let _ = world.push_and_ring(1);
         });
         world.wait_as(Sleep::Patient, |got, _| got[0] && got[1]);
         ringer.join().unwrap();
@@ -106,13 +106,10 @@ fn a_patient_sleeper_hears_who_keeps_its_word() {
 fn who_left_a_patient_sleeper_alone_wakes_it_by_the_same_slot() {
     model(|| {
         let world = world();
-        let ringer = thread::spawn({
-            let world = world.clone();
-            move || {
-                world.pushed[0].store(1, Relaxed);
-                if state::ring_patiently(&world.page, SLOTS[0]) == Ring::LeftAsleep {
-                    let _ = state::ring(&world.page, SLOTS[0]);
-                }
+        let ringer = beside(&world, |world| {
+            world.pushed[0].store(1, Relaxed);
+            if state::ring_patiently(&world.page, SLOTS[0]) == Ring::LeftAsleep {
+                let _ = state::ring(&world.page, SLOTS[0]);
             }
         });
         world.wait_as(Sleep::Patient, |got, _| got[0]);
@@ -124,8 +121,7 @@ fn two_ringers(which: [usize; 2]) {
     model(move || {
         let world = world();
         let ringers = which.map(|which| {
-            let world = world.clone();
-            thread::spawn(move || {
+            beside(&world, move |world| {
                 let _ = world.push_and_ring(which);
             })
         });
@@ -148,17 +144,11 @@ fn two_ringers_of_two_words_are_both_heard() {
 fn rings_from_inside_and_outside_are_both_heard() {
     model(|| {
         let world = world();
-        let outside = thread::spawn({
-            let world = world.clone();
-            move || {
-                let _ = world.push_and_ring(0);
-            }
+        let outside = beside(&world, |world| {
+            let _ = world.push_and_ring(0);
         });
-        let inside = thread::spawn({
-            let world = world.clone();
-            move || {
-                let _ = world.own.ring(&world.page);
-            }
+        let inside = beside(&world, |world| {
+            let _ = world.own.ring(&world.page);
         });
         world.wait(|got, local| got[0] && local);
         outside.join().unwrap();
@@ -170,16 +160,10 @@ fn rings_from_inside_and_outside_are_both_heard() {
 fn who_drains_beside_a_sleeper_takes_no_ring_from_inside() {
     model(|| {
         let world = world();
-        let inside = thread::spawn({
-            let world = world.clone();
-            move || {
-                let _ = world.own.ring(&world.page);
-            }
+        let inside = beside(&world, |world| {
+            let _ = world.own.ring(&world.page);
         });
-        let beside = thread::spawn({
-            let world = world.clone();
-            move || world.own.drain_lanes(&world.page, |_| {})
-        });
+        let beside = beside(&world, |world| world.own.drain_lanes(&world.page, |_| {}));
         world.wait(|_, local| local);
         inside.join().unwrap();
         beside.join().unwrap();
@@ -190,13 +174,10 @@ fn who_drains_beside_a_sleeper_takes_no_ring_from_inside() {
 fn a_ringer_that_died_after_its_swap_is_made_good() {
     model(|| {
         let world = world();
-        let dying = thread::spawn({
-            let world = world.clone();
-            move || {
-                world.page.sleeper().swap(0, Relaxed);
-                // Killed here; another thread of the sleeper's process hears of it.
-                let _ = world.own.ring(&world.page);
-            }
+        let dying = beside(&world, |world| {
+            world.page.sleeper().swap(0, Relaxed);
+            // Killed here; another thread of the sleeper's process hears of it.
+            let _ = world.own.ring(&world.page);
         });
         world.wait(|_, local| local);
         dying.join().unwrap();
@@ -207,12 +188,9 @@ fn a_ringer_that_died_after_its_swap_is_made_good() {
 fn an_io_thread_that_may_sleep_gets_a_datagram() {
     model(|| {
         let world = world();
-        let ringer = thread::spawn({
-            let world = world.clone();
-            move || {
-                if world.push_and_ring(0) == Ring::NeedsDatagram {
-                    world.datagram.store(1, Relaxed);
-                }
+        let ringer = beside(&world, |world| {
+            if world.push_and_ring(0) == Ring::NeedsDatagram {
+                world.datagram.store(1, Relaxed);
             }
         });
         let sleeps = world.own.prepare_sleep(&world.page, Sleep::Io);
