@@ -9,8 +9,10 @@ import threading
 import time
 
 import pytest
+from support.waits import until
 
 import shoal
+from shoal.util import state
 
 
 @shoal.remote
@@ -81,6 +83,32 @@ def test_kill_ends_an_actor_for_good(two_cpus):
     shoal.kill(counter)
     with pytest.raises(shoal.exceptions.RayActorError):
         shoal.get(counter.add.remote(), timeout=20)
+
+
+def test_what_a_killed_actor_was_lent_is_let_go_when_its_process_is_gone(two_cpus):
+    @shoal.remote
+    class Slow:
+        def __init__(self, kept):
+            self.kept = kept
+
+        def hold(self, part):
+            time.sleep(600)
+
+    def mine():
+        return [row.object_id for row in state.list_objects(limit=1_000) if row.pid == os.getpid()]
+
+    for up in (True, False, True):
+        kept, part = shoal.put(bytes(1 << 20)), shoal.put(bytes(1 << 20))
+        actor = Slow.remote([kept])
+        if up:
+            shoal.get(actor.__ray_ready__.remote(), timeout=60)
+        held = [actor.hold.remote([part]) for _ in range(20)]
+        shoal.kill(actor)
+        for ref in held:
+            with pytest.raises(shoal.exceptions.ActorDiedError):
+                shoal.get(ref, timeout=20)
+        del kept, part, actor, held, ref
+        until(lambda: not mine())
 
 
 def test_names_are_unique_and_found(two_cpus):

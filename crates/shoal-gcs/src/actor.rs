@@ -49,6 +49,8 @@ pub(crate) struct Actor {
     /// Refs of the arguments that this life keeps, until the creator is told.
     pub kept: Vec<RefWire>,
     pub watchers: Vec<Watcher>,
+    /// It is dead, and this worker of its last life is killed; its creator still hears what that keeps.
+    pub dying: Option<WorkerId>,
     /// No handle is left: it ends as soon as it is up.
     pub out_of_scope: bool,
     /// Why its process is about to end for good.
@@ -71,6 +73,7 @@ impl Actor {
             args: Vec::new(),
             kept: Vec::new(),
             watchers,
+            dying: None,
             out_of_scope: false,
             ending: None,
             before: String::new(),

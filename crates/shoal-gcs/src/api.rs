@@ -258,6 +258,8 @@ pub enum Order {
         actor: ActorId,
         /// Why.
         error: ErrorValue,
+        /// The worker of its last life, which is killed and not gone yet.
+        dying: Option<WorkerId>,
     },
     /// Ask the actor's worker to finish and end.
     End(WorkerId),

@@ -123,6 +123,7 @@ impl Gcs {
         match std::mem::replace(&mut actor.state, State::Dead(error.clone())) {
             State::Placing => out.push(Order::DropWant(id)),
             State::Constructing(worker) | State::Alive(worker) if self.workers.remove(&worker).is_some() => {
+                actor.dying = Some(worker);
                 out.push(Order::Kill { worker, why: error.message.clone() });
             }
             State::Args | State::Resting | State::Constructing(_) | State::Alive(_) | State::Dead(_) => {}
@@ -131,7 +132,8 @@ impl Gcs {
         (actor.args, actor.kept) = (Vec::new(), Vec::new());
         actor.spec.class_bytes = Arc::from([]);
         for watcher in actor.watchers.drain(..) {
-            out.push(Order::TellDead { client: watcher.client, actor: id, error: error.clone() });
+            let (client, error) = (watcher.client, error.clone());
+            out.push(Order::TellDead { client, actor: id, error, dying: actor.dying });
         }
         if self.names.get(&name) == Some(&id) {
             self.names.remove(&name);

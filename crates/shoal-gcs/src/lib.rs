@@ -26,6 +26,8 @@
 //! - GCS-5 a dead actor keeps its cause, and neither arguments nor class.
 //! - GCS-6 an actor that may be restarted starts again at once; one whose lives were shorter than ten seconds several times
 //!   in a row rests before the next, each time longer ([`shoal_types::backoff`]).
+//! - GCS-7 one that is killed is dead at once; watchers are told which process is still to end. What its constructor keeps
+//!   until then is told to its creator also after the end.
 #![deny(missing_docs)]
 
 mod actor;

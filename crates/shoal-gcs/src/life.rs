@@ -64,11 +64,13 @@ impl Gcs {
         out: &mut Vec<Order>,
     ) {
         let current = |a: &&mut Actor| a.state == State::Constructing(worker) && a.incarnation == life.1;
-        let Some(actor) = self.actors.get_mut(&life.0).filter(current) else { return };
+        let Some(actor) = self.actors.get_mut(&life.0).filter(current) else {
+            return self.tell_kept(life.0, worker, kept, out);
+        };
         if let Some(error) = error {
             let error = texts::constructor(&actor.spec, error);
             self.bury(life.0, error, out);
-            return;
+            return self.tell_kept(life.0, worker, kept, out);
         }
         actor.state = State::Alive(worker);
         actor.kept = kept;
@@ -77,6 +79,15 @@ impl Gcs {
         if self.actors[&life.0].out_of_scope {
             self.end(life.0, out);
         }
+    }
+
+    /// The constructor of one that is dead is done: its creator credits what its process keeps until it is gone
+    /// (GCS-7).
+    fn tell_kept(&mut self, id: ActorId, worker: WorkerId, kept: Vec<RefWire>, out: &mut Vec<Order>) {
+        let dying = |a: &&mut Actor| a.dying == Some(worker) && !kept.is_empty();
+        let Some(actor) = self.actors.get_mut(&id).filter(dying) else { return };
+        let (client, incarnation) = (actor.creator, actor.incarnation);
+        out.push(Order::TellUp { client, actor: id, incarnation, worker, kept });
     }
 
     /// Tells every watcher that has not heard of this life (GCS-3).
@@ -94,11 +105,11 @@ impl Gcs {
 
     pub(crate) fn on_watch(&mut self, id: ActorId, client: WorkerId, out: &mut Vec<Order>) {
         let Some(actor) = self.actors.get_mut(&id) else {
-            out.push(Order::TellDead { client, actor: id, error: texts::unknown(id) });
+            out.push(Order::TellDead { client, actor: id, error: texts::unknown(id), dying: None });
             return;
         };
         if let State::Dead(error) = &actor.state {
-            out.push(Order::TellDead { client, actor: id, error: error.clone() });
+            out.push(Order::TellDead { client, actor: id, error: error.clone(), dying: None });
             return;
         }
         if actor.watchers.iter().all(|w| w.client != client) {

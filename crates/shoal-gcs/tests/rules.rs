@@ -241,6 +241,52 @@ fn only_its_creator_is_told_which_refs_it_keeps() {
 }
 
 #[test]
+fn who_hears_that_an_actor_is_dead_hears_which_process_is_still_to_end() {
+    let told = |orders: &[Order]| {
+        orders.iter().find_map(|o| match o {
+            Order::TellDead { dying, .. } => Some(*dying),
+            _ => None,
+        })
+    };
+    let mut w = World::new();
+    w.up(spec(1, ""), 20);
+    let ask = w.ask(9);
+    let orders = w.go(Event::Kill { ask, actor: actor(1), no_restart: true });
+    assert_eq!((told(&orders), &w.killed[..]), (Some(Some(client(20))), &[client(20)][..]));
+    let late = w.go(Event::Watch { actor: actor(1), client: client(5) });
+    assert_eq!(told(&late), Some(None), "who had no call in it has lent it nothing");
+    w.up(spec(2, ""), 21);
+    assert_eq!(told(&w.lose(21, crash())), Some(None), "it is gone");
+    w.up(spec(3, ""), 22);
+    assert_eq!(told(&w.lose(1, crash())), None, "its creator alone would hear, and is gone");
+    assert!(w.killed.contains(&client(22)));
+}
+
+#[test]
+fn a_killed_actor_s_constructor_still_says_what_it_keeps() {
+    let kept: Vec<RefWire> = vec![spec(1, "").handle];
+    let started =
+        |error| Event::Started { worker: client(20), actor: actor(1), incarnation: 0, error, kept: kept.clone() };
+    let told = |orders: &[Order]| match orders {
+        [.., Order::TellUp { client: who, kept, .. }] => Some((*who, kept.clone())),
+        _ => None,
+    };
+    for raises in [false, true] {
+        let mut w = World::new();
+        w.register(1, spec(1, ""));
+        w.args(1);
+        w.assign(1, 20);
+        if !raises {
+            let ask = w.ask(9);
+            w.go(Event::Kill { ask, actor: actor(1), no_restart: true });
+        }
+        let orders = w.go(started(raises.then(|| raised("ValueError: no"))));
+        assert_eq!(told(&orders), Some((client(1), kept.clone())));
+        assert_eq!(w.state(1), "DEAD");
+    }
+}
+
+#[test]
 fn an_answer_that_depends_on_a_write_waits_for_it() {
     let mut gcs = shoal_gcs::Gcs::new();
     let mut out = Vec::new();

@@ -12,9 +12,9 @@
 //!   out of flight; the others find none. Calls that had begun spend a retry or fail, the others go back to their
 //!   places; those that fail do so before anything is pushed again.
 //! - ACTOR-2 news of a life that is over is ignored.
-//! - ACTOR-3 the constructor's arguments are lent by the creator from creation to the actor's death: each life needs
-//!   them again.
-//! - ACTOR-4 the record of an actor goes when it is dead and no handle of it is left here.
+//! - ACTOR-3 the constructor's arguments are lent by the creator from creation until the actor is dead and its process
+//!   gone (DEATH-7): each life needs them again.
+//! - ACTOR-4 the record of an actor goes when it is dead, nothing is lent to it, and no handle of it is left here.
 //! - ACTOR-5 a call without retries is meant for the life that it was made for: one that is in flight or ready when that
 //!   ends, or gets ready before the next is up, fails as `ActorUnavailable`, and says whether it had begun. One that
 //!   still waits for a dependency, and one with retries, waits.
@@ -118,6 +118,11 @@ impl Actor {
         }
     }
 
+    /// Whether something is lent to it.
+    fn is_lent(&self) -> bool {
+        !self.calls.is_empty() || self.creation.is_some()
+    }
+
     pub fn next_place(&mut self) -> u64 {
         self.places += 1;
         self.places
@@ -218,7 +223,9 @@ impl Owner {
         if !std::mem::replace(&mut actor.dirty, true) {
             self.dirty_actors.push(id);
         }
-        self.actor_of.insert(worker.worker, id);
+        if !gone {
+            self.actor_of.insert(worker.worker, id);
+        }
     }
 
     /// The next life begins in `rest` microseconds.
@@ -239,19 +246,44 @@ impl Owner {
         self.end_life(id, Restart { why: Arc::new(why), until: self.now + rest }, taken, out);
     }
 
-    pub(crate) fn on_actor_dead(&mut self, id: ActorId, error: ErrorValue, out: &mut Vec<Order>) {
+    /// Every call has its error now. What a process that is still `dying` was lent stays lent (DEATH-7).
+    pub(crate) fn on_actor_dead(
+        &mut self,
+        id: ActorId,
+        error: ErrorValue,
+        dying: Option<Address>,
+        out: &mut Vec<Order>,
+    ) {
         let Some(actor) = self.actors.get_mut(&id).filter(|a| a.dead().is_none()) else { return };
         let error = Arc::new(error);
-        if let Phase::Up(_, worker) = std::mem::replace(&mut actor.phase, Phase::Dead(error.clone())) {
-            self.actor_of.remove(&worker.worker);
-        }
+        let up = actor.up();
+        actor.phase = Phase::Dead(error.clone());
         actor.queue.clear();
         actor.taken.clear();
-        let creation = actor.creation.take();
+        if let Some((_, worker)) = up {
+            self.actor_of.remove(&worker.worker);
+        }
+        let dying = dying.filter(|worker| !self.objects.dead.contains(&worker.worker));
+        let lane = up.filter(|(_, worker)| Some(*worker) == dying).map(|(lane, _)| lane);
+        for call in self.calls_in_order(id, |_| true) {
+            match lane {
+                Some(lane) if self.is_call_in_flight(&call) => self.leave_call(call, lane, &error, out),
+                Some(_) | None => self.fail_call(call, error.clone(), out),
+            }
+        }
+        let is_lent = self.actors.get(&id).is_some_and(Actor::is_lent);
+        match dying.filter(|_| is_lent) {
+            Some(worker) => drop(self.actor_of.insert(worker.worker, id)),
+            None => self.bury(id, &error, out),
+        }
+    }
+
+    /// It is dead, and nothing of it runs any more: nothing is lent to it.
+    fn bury(&mut self, id: ActorId, error: &Arc<ErrorValue>, out: &mut Vec<Order>) {
         for call in self.calls_in_order(id, |_| true) {
             self.fail_call(call, error.clone(), out);
         }
-        if let Some(creation) = creation {
+        if let Some(creation) = self.actors.get_mut(&id).and_then(|a| a.creation.take()) {
             self.unlend(&creation.args);
         }
         let handle = self.actors.get(&id).and_then(|a| a.handle);
@@ -264,6 +296,7 @@ impl Owner {
     pub(crate) fn forget_dead_actors(&mut self) {
         for id in std::mem::take(&mut self.objects.unhandled) {
             match self.actors.get_mut(&id) {
+                Some(actor) if actor.dead().is_some() && actor.is_lent() => {}
                 Some(actor) if actor.dead().is_some() => drop(self.actors.remove(&id)),
                 Some(actor) => actor.handle = actor.creation.as_ref().and(actor.handle),
                 None => {}
@@ -271,11 +304,20 @@ impl Owner {
         }
     }
 
-    /// The actor's process is gone; whether for good, other news will tell.
-    pub(crate) fn actor_down(&mut self, id: ActorId, taken: &FxHashSet<TaskId>) {
-        let Some(actor) = self.actors.get_mut(&id).filter(|a| a.up().is_some()) else { return };
-        actor.phase = Phase::Down;
-        actor.taken.extend(taken.iter().filter(|t| actor.calls.contains(*t)));
+    /// The actor's process is gone; whether for good, other news will tell, or has told (DEATH-7).
+    pub(crate) fn actor_down(&mut self, id: ActorId, taken: &FxHashSet<TaskId>, out: &mut Vec<Order>) {
+        let Some(actor) = self.actors.get_mut(&id) else { return };
+        match &actor.phase {
+            Phase::Up(..) => {
+                actor.phase = Phase::Down;
+                actor.taken.extend(taken.iter().filter(|t| actor.calls.contains(*t)));
+            }
+            Phase::Dead(error) => {
+                let error = error.clone();
+                self.bury(id, &error, out);
+            }
+            Phase::Pending | Phase::Down | Phase::Restarting(_) => {}
+        }
     }
 
     /// ACTOR-1: calls in flight fail or go back to the queue; so do those that are ready (ACTOR-5).

@@ -148,6 +148,9 @@ pub enum Event {
         actor: ActorId,
         /// Why.
         error: ErrorValue,
+        /// The process of its last life, which is still to end: it may go on with what it was sent until
+        /// [`Event::WorkerLost`] (DEATH-7).
+        dying: Option<Address>,
     },
     /// A process is gone: as a lease's worker, as a borrower, as an owner. Replies in its lanes were handled before.
     WorkerLost {

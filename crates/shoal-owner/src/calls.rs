@@ -7,7 +7,7 @@
 //! | `Resting` | raised, and is tried again after a rest (RETRY-1) | ordered actors: yes | its time; cancel |
 //! | `Pushed` | in the actor's lane | no | reply; end of that life |
 //! | `Withdrawing` | asked back by a cancel | no | `Withdrawn`; reply; end of that life |
-//! | `Abandoned` | cancelled while it ran | no | reply; end of that life |
+//! | `Abandoned` | cancelled while it ran, or its actor is dead (DEATH-7): has its result, still borrows what it was lent | no | reply; `Withdrawn`; end of its process |
 //!
 //! - CALL-1 to an ordered actor calls are pushed in the order of submission; one that waits holds up all later ones;
 //!   one that failed or was cancelled has had its turn.
@@ -21,7 +21,7 @@ use crate::{
     objects::{Count, Dependent},
     tasks::{Answer, Cancel, may_retry},
 };
-use shoal_types::{ActorId, CallSpec, ErrorValue, ObjectId, TaskId, Value};
+use shoal_types::{ActorId, CallSpec, ErrorValue, LaneId, ObjectId, TaskId, Value};
 use std::sync::Arc;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -159,6 +159,45 @@ impl Owner {
         }
     }
 
+    pub(crate) fn is_call_in_flight(&self, id: &TaskId) -> bool {
+        self.calls.get(id).is_some_and(Call::is_in_flight)
+    }
+
+    /// Its actor is dead, whose process may go on with it: it has its result, and is asked back.
+    pub(crate) fn leave_call(&mut self, id: TaskId, lane: LaneId, error: &Arc<ErrorValue>, out: &mut Vec<Order>) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        match call.state {
+            CallState::Pushed => out.push(Order::Withdraw { lane, task: id }),
+            CallState::Abandoned => return,
+            CallState::Waiting(_) | CallState::Queued | CallState::Resting(_) | CallState::Withdrawing => {}
+        }
+        self.abandon(id, error, out);
+    }
+
+    /// The user has the result; what was lent to the call stays lent until it is over.
+    pub(crate) fn abandon(&mut self, id: TaskId, error: &Arc<ErrorValue>, out: &mut Vec<Order>) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.state = CallState::Abandoned;
+        let n = call.spec.num_returns;
+        if let Some(actor) = self.actors.get_mut(&call.spec.actor) {
+            actor.abandoned += 1;
+        }
+        self.fail_returns(id, n, error, out);
+    }
+
+    /// What an abandoned call ended with: the death of its actor, unless it was cancelled before.
+    fn error_of_abandoned(&self, id: &TaskId) -> Arc<ErrorValue> {
+        let call = self.calls.get(id).filter(|call| call.cancel.is_none());
+        let death = call.and_then(|call| self.actors.get(&call.spec.actor)?.dead());
+        death.cloned().unwrap_or_else(crate::cancel::cancelled)
+    }
+
+    /// An abandoned call is over, and gives no reply.
+    pub(crate) fn end_abandoned(&mut self, id: TaskId, out: &mut Vec<Order>) {
+        let error = self.error_of_abandoned(&id);
+        self.fail_call(id, error, out);
+    }
+
     /// Takes a call out of the tables; it may stay in its actor's queue and is passed over there.
     fn remove_call(&mut self, id: &TaskId) -> Option<Call> {
         let call = self.calls.remove(id)?;
@@ -189,7 +228,7 @@ impl Owner {
         let Some(call) = self.calls.get_mut(&answer.task) else { return };
         let (id, mut end) = (answer.task, End::of(&answer));
         if call.state == CallState::Abandoned {
-            end = End::cancelled(&answer);
+            end = End::late(&answer, &self.error_of_abandoned(&id));
             self.discard_all(&answer, out);
         } else if answer.retryable && call.spec.retry_exceptions && call.cancel.is_none() && call.may_retry() {
             self.discard_all(&answer, out);

@@ -96,11 +96,14 @@ impl Owner {
                 TaskState::Pushed(_) | TaskState::Waiting(_) | TaskState::Queued => {}
                 TaskState::Resting(_) | TaskState::Abandoned(_) => {}
             }
-        } else if let Some(call) = self.calls.get_mut(&id).filter(|c| c.state == CallState::Withdrawing) {
-            match call.cancel {
-                None => call.state = CallState::Pushed,
-                Some(_) if done => self.fail_call(id, cancelled(), out),
-                Some(cancel) => self.abandon_call(id, cancel, out),
+        } else if let Some(call) = self.calls.get_mut(&id) {
+            match (call.state, call.cancel) {
+                (CallState::Withdrawing, None) => call.state = CallState::Pushed,
+                (CallState::Withdrawing, Some(_)) if done => self.fail_call(id, cancelled(), out),
+                (CallState::Withdrawing, Some(cancel)) => self.abandon_call(id, cancel, out),
+                (CallState::Abandoned, _) if done => self.end_abandoned(id, out),
+                (CallState::Pushed | CallState::Abandoned, _) => {}
+                (CallState::Waiting(_) | CallState::Queued | CallState::Resting(_), _) => {}
             }
         }
     }
@@ -168,15 +171,9 @@ impl Owner {
     }
 
     fn abandon_call(&mut self, id: TaskId, cancel: Cancel, out: &mut Vec<Order>) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        call.state = CallState::Abandoned;
-        let n = call.spec.num_returns;
-        let worker = self.actors.get_mut(&call.spec.actor).and_then(|a| {
-            a.abandoned += 1;
-            a.up().map(|(_, worker)| worker)
-        });
-        self.fail_returns(id, n, &cancelled(), out);
-        if let Some(worker) = worker {
+        self.abandon(id, &cancelled(), out);
+        let Some(call) = self.calls.get(&id) else { return };
+        if let Some((_, worker)) = self.actors.get(&call.spec.actor).and_then(|a| a.up()) {
             self.objects.send(worker, PeerMsg::CancelTask { task: id, recursive: cancel.recursive }, out);
         }
     }

@@ -1,7 +1,7 @@
 //! Every index recomputed from what it indexes. For tests: it looks at everything.
 use crate::{Owner, calls::CallState, tasks::TaskState};
-use rustc_hash::FxHashMap;
-use shoal_types::{Args, LeaseId, ObjectId};
+use rustc_hash::{FxHashMap, FxHashSet};
+use shoal_types::{ActorId, Args, LeaseId, ObjectId};
 
 impl Owner {
     /// Recomputes every index and count between events.
@@ -110,8 +110,23 @@ impl Owner {
         assert_eq!(leases, self.lease_keys.len(), "LEASE-5: index");
     }
 
+    /// Actors that are dead, and their processes are not gone yet.
+    fn check_dying(&self) -> FxHashSet<ActorId> {
+        for worker in self.actor_of.keys() {
+            assert!(!self.objects.dead.contains(worker), "DEATH-7: {worker} is gone");
+        }
+        let dying: FxHashSet<ActorId> = self.actor_of.values().copied().collect();
+        for (id, actor) in self.actors.iter().filter(|(_, a)| a.dead().is_some()) {
+            assert!(
+                actor.creation.is_none() || dying.contains(id),
+                "DEATH-7: what {id} was made with is lent for ever"
+            );
+        }
+        dying
+    }
+
     fn check_calls(&self) {
-        let mut abandoned = 0;
+        let (mut abandoned, dying) = (0, self.check_dying());
         for (id, call) in &self.calls {
             let actor = &self.actors[&call.spec.actor];
             assert!(actor.calls.contains(id), "CALL-1: {id} is not listed");
@@ -122,7 +137,8 @@ impl Owner {
             let queued = waits || (holds_up && !actor.unordered);
             let listed = actor.queue.binary_search_by_key(&call.place, |(p, _)| *p).is_ok();
             assert!(!queued || listed, "CALL-1: {id} is queued nowhere");
-            assert!(actor.dead().is_none(), "CALL-1: {id} outlives its actor");
+            let dying = call.state == CallState::Abandoned && dying.contains(&call.spec.actor);
+            assert!(actor.dead().is_none() || dying, "DEATH-7: {id} outlives its actor");
             let refused = actor.restart().is_some() && waits && !call.may_wait();
             assert!(!refused, "ACTOR-5: {id} waits for a life that it wasn't made for");
         }

@@ -13,6 +13,8 @@
 //! - DEATH-6 the daemon tells of a death to its job, to who has a lane with the dead, and to who spoke with it. A process of
 //!   another job that holds an object of ours, for a third one has passed it on, may be none of these: the daemon is
 //!   asked to tell of its death, once.
+//! - DEATH-7 an actor is dead when its process is killed; that is gone a little later. Until then it may go on with what it
+//!   was lent: calls that it had taken, and what it was made with, stay lent (OWN-1), and what it still says of them counts.
 use crate::{Order, Owner, history::End, objects::owner_died, tasks::TaskState};
 use rustc_hash::FxHashSet;
 use shoal_proto::peer::Credit;
@@ -79,7 +81,7 @@ impl Owner {
         let taken: FxHashSet<TaskId> = taken.into_iter().collect();
         self.leases_lost(worker, &error, intended, &taken, out);
         if let Some(actor) = self.actor_of.remove(&worker.worker) {
-            self.actor_down(actor, &taken);
+            self.actor_down(actor, &taken, out);
         }
     }
 

@@ -34,9 +34,9 @@ impl End {
         Self { worker: answer.worker, micros: answer.micros, error }
     }
 
-    /// It had its result before this reply.
-    pub fn cancelled(answer: &Answer) -> Self {
-        Self { error: Some((ErrorKind::Cancelled, "".into())), ..Self::of(answer) }
+    /// Before this reply it had this as its result.
+    pub fn late(answer: &Answer, error: &ErrorValue) -> Self {
+        Self { error: Some(brief(error)), ..Self::of(answer) }
     }
 
     /// It has no reply.

@@ -82,7 +82,7 @@ pub struct Owner {
     resting: retry::Resting,
     lineage: lineage::Lineage,
     actors: FxHashMap<ActorId, actors::Actor>,
-    /// Which actor's present life is in that process.
+    /// Which actor's present life is in that process, or a dead one's last life, as long as that is dying.
     actor_of: FxHashMap<WorkerId, ActorId>,
     /// Calls that run here and what they were lent; those lent nothing are not listed.
     executing: FxHashMap<TaskId, Vec<RefWire>>,
@@ -188,7 +188,7 @@ impl Owner {
             Event::ActorRestarting { actor, incarnation, error, rest, taken } => {
                 self.on_actor_restarting(actor, incarnation, (error, rest), &taken, orders);
             }
-            Event::ActorDead { actor, error } => self.on_actor_dead(actor, error, orders),
+            Event::ActorDead { actor, error, dying } => self.on_actor_dead(actor, error, dying, orders),
             _ => unreachable!("handle sends only actors' events here"),
         }
     }

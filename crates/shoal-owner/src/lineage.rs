@@ -534,7 +534,7 @@ impl Owner {
     fn call_to_wait(&mut self, id: TaskId, out: &mut Vec<Order>) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         if call.state == CallState::Abandoned {
-            return self.fail_call(id, crate::cancel::cancelled(), out);
+            return self.end_abandoned(id, out);
         }
         if call.cancel.is_some() {
             return self.fail_call(id, crate::cancel::cancelled(), out);

@@ -218,7 +218,7 @@ impl Owner {
         let Some(task) = self.tasks.get_mut(&answer.task) else { return };
         if matches!(task.state, TaskState::Abandoned(_)) {
             self.discard_all(&answer, out);
-            self.forget_task(&answer.task, End::cancelled(&answer));
+            self.forget_task(&answer.task, End::late(&answer, &crate::cancel::cancelled()));
         } else if is_stream(task.spec.num_returns) {
             self.generator_replied(answer, out);
         } else if answer.retryable && task.spec.retry_exceptions && task.cancel.is_none() && task.may_retry() {

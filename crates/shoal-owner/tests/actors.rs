@@ -23,7 +23,27 @@ fn resting(incarnation: u32, rest: u64) -> Event {
 }
 
 fn dead() -> Event {
-    Event::ActorDead { actor: actor(A), error: error(ErrorKind::ActorDied) }
+    Event::ActorDead { actor: actor(A), error: error(ErrorKind::ActorDied), dying: None }
+}
+
+/// It was killed, and worker 20 is not gone yet.
+fn killed() -> Event {
+    Event::ActorDead { actor: actor(A), error: error(ErrorKind::ActorDied), dying: Some(address(20)) }
+}
+
+fn free(n: u64) -> Order {
+    Order::Free { id: object(n), loc: loc(n) }
+}
+
+/// Calls 1 to `n` of the actor at worker 20, in flight, which alone hold values 11 to 10 + `n`.
+fn with_lent(n: u64) -> World {
+    let mut w = with_actor();
+    for n in 1..=n {
+        let arg = w.put(10 + n, stored(10 + n, &[]));
+        w.on(submit_call(&call(n, A, None, &[arg])), &[push(20, n, 0)]);
+        w.drop_ref(&arg, &[]);
+    }
+    w
 }
 
 fn kind(w: &World, n: u64) -> Option<ErrorKind> {
@@ -137,7 +157,6 @@ fn a_constructor_waits_for_its_arguments_and_they_live_as_long_as_the_actor() {
     let _ = (lane, worker);
     w.quiet(with_kept);
     assert_eq!(w.state(&kept).unwrap().holders, [(address(20).worker, 1)]);
-    let free = |n| Order::Free { id: object(n), loc: loc(n) };
     w.on(dead(), &[free(1), free(3)]);
     w.on(lost(20, &[]), &[free(2)]);
 }
@@ -347,4 +366,78 @@ fn a_running_call_is_cancelled_at_once_and_interrupted() {
     w.feed(Event::Cancelled { id: object(2), force: false, recursive: false });
     w.on(withdrawn(2, true), &[ready(2)]);
     assert!(kind(&w, 2) == Some(ErrorKind::Cancelled) && kind(&w, 1) == Some(ErrorKind::Cancelled));
+}
+
+#[test]
+fn what_a_killed_actor_had_taken_stays_lent_until_its_process_is_gone() {
+    let mut w = with_lent(3);
+    let asked_back = |n| [ready(n), withdraw(20, n)];
+    let all: Vec<Order> = (1..=3).flat_map(asked_back).collect();
+    let got = w.feed(killed());
+    assert!(got.len() == all.len() && all.iter().all(|order| got.contains(order)), "{got:?}");
+    assert!((1..=3).all(|n| kind(&w, n) == Some(ErrorKind::ActorDied)), "who waits hears it at once");
+    assert_eq!(w.owner.pending_calls(&actor(A)), 0);
+    w.on(submit_one(4), &[ready(4)]);
+    // One had not begun, one is still answered, one is not.
+    w.on(withdrawn(1, true), &[free(11)]);
+    w.quiet(withdrawn(2, false));
+    w.quiet(withdrawn(3, false));
+    w.on(reply(2, 0, 20, vec![stored(2, &[])]), &[Order::Free { id: object(2), loc: loc(2) }, free(12)]);
+    w.quiet(killed());
+    w.on(lost(20, &[3]), &[free(13)]);
+    w.quiet(Event::RefsDropped((1..=4).map(object).collect()));
+    assert!(w.owner.is_empty());
+}
+
+#[test]
+fn what_a_killed_actor_was_made_with_stays_lent_until_its_process_is_gone() {
+    for constructing in [true, false] {
+        let mut w = World::default();
+        let (kept, other) = (w.put(11, stored(11, &[])), w.put(12, stored(12, &[])));
+        let (handle, refs) = (handle_of(50), vec![kept, other]);
+        w.feed(Event::ActorCreated { actor: actor(A), handle, deps: vec![], refs, unordered: false });
+        w.quiet(Event::RefsDropped(vec![object(11), object(12)]));
+        let mut with_kept = up(0, 20);
+        if let Event::ActorUp { kept: k, .. } = &mut with_kept {
+            k.push(kept);
+        }
+        if constructing {
+            w.quiet(killed());
+        }
+        w.quiet(with_kept);
+        assert_eq!(w.state(&kept).unwrap().holders, [(address(20).worker, 1)]);
+        if !constructing {
+            w.quiet(killed());
+        }
+        w.on(Event::RefsDropped(vec![handle]), &[Order::ActorOutOfScope(actor(A))]);
+        let mut freed = w.feed(lost(20, &[]));
+        freed.sort_by_key(|o| matches!(o, Order::Free { id, .. } if *id == object(12)));
+        assert_eq!(freed, [free(11), free(12)]);
+        assert!(w.owner.is_empty() && w.owner.actor_error(&actor(A)).is_none(), "ACTOR-4: its record is left");
+    }
+}
+
+#[test]
+fn a_killed_actor_whose_process_is_known_to_be_gone_is_lent_nothing() {
+    let mut w = with_lent(1);
+    w.quiet(lost(20, &[1]));
+    w.on(killed(), &[ready(1), free(11)]);
+    let mut w = World::default();
+    let made_with = w.put(11, stored(11, &[]));
+    let (handle, refs) = (handle_of(50), vec![made_with]);
+    w.feed(Event::ActorCreated { actor: actor(A), handle, deps: vec![], refs, unordered: false });
+    w.drop_ref(&made_with, &[]);
+    w.quiet(lost(20, &[]));
+    w.on(killed(), &[free(11)]);
+}
+
+#[test]
+fn a_cancelled_call_of_a_killed_actor_stays_lent_as_long_as_the_others() {
+    let mut w = with_lent(1);
+    w.on(Event::Cancelled { id: object(1), force: false, recursive: false }, &[withdraw(20, 1)]);
+    let interrupt = send(20, 1, PeerMsg::CancelTask { task: task(1), recursive: false });
+    w.on(withdrawn(1, false), &[ready(1), interrupt]);
+    w.quiet(killed());
+    assert_eq!(kind(&w, 1), Some(ErrorKind::Cancelled));
+    w.on(lost(20, &[1]), &[free(11)]);
 }

@@ -83,8 +83,14 @@ impl Net {
 
     /// A call of the actor by `caller`, pushed.
     fn calls(&mut self, caller: u8, incarnation: u32, worker: u8) -> TaskId {
-        let task = TaskId::new([caller; 8], 1);
-        let spec = shoal_types::CallSpec { id: task, ..world::call(1, A, None, &[]) };
+        self.lends(caller, incarnation, worker, &[])
+    }
+
+    /// The same with these refs.
+    fn lends(&mut self, caller: u8, incarnation: u32, worker: u8, refs: &[RefWire]) -> TaskId {
+        let task = TaskId::new([caller; 8], 9);
+        let mut spec = shoal_types::CallSpec { id: task, ..world::call(9, A, None, &[]) };
+        spec.args.refs = refs.to_vec();
         self.feed(caller, Event::CallSubmitted(Box::new(spec)));
         self.feed(caller, up(incarnation, worker, vec![]));
         task
@@ -105,6 +111,11 @@ fn up(incarnation: u32, worker: u8, kept: Vec<RefWire>) -> Event {
 fn lost(worker: u8) -> Event {
     let (error, intended) = (error(ErrorKind::WorkerCrashed), false);
     Event::WorkerLost { worker: address(worker), error, intended, taken: vec![] }
+}
+
+/// The actor was killed; its process is not gone yet.
+fn killed(worker: u8) -> Event {
+    Event::ActorDead { actor: actor(A), error: error(ErrorKind::ActorDied), dying: Some(address(worker)) }
 }
 
 /// An object of the process, put.
@@ -137,7 +148,7 @@ fn what_a_constructor_kept_is_credited_also_after_its_death() {
     // The creator: first that it died, then that it was up, then that it is dead for good.
     net.feed(CREATOR, lost(WORKER));
     net.feed(CREATOR, up(0, WORKER, vec![x]));
-    net.feed(CREATOR, Event::ActorDead { actor: actor(A), error: error(ErrorKind::ActorDied) });
+    net.feed(CREATOR, Event::ActorDead { actor: actor(A), error: error(ErrorKind::ActorDied), dying: None });
     net.feed(CREATOR, Event::RefsDropped(vec![handle, first]));
     assert!(!net.core(CREATOR).knows(&x.id));
     // Its release overtakes the dead worker's credit for the caller.
@@ -195,6 +206,60 @@ fn what_a_value_of_a_dead_owner_held_stays_lent() {
     net.deliver(CALLER, OWNER);
     assert!(net.core(OWNER).knows(&x.id), "OWN-1: freed while the result holds it");
     net.feed(CALLER, Event::RefsDropped(vec![got, ObjectId::new(task, 0)]));
+    net.deliver(CALLER, OWNER);
+    assert!(!net.core(OWNER).knows(&x.id), "COUNT-1: left");
+}
+
+/// An actor is killed while a call of it runs. Before its process is gone that still answers, and returns the ref that it
+/// was lent, which costs nothing (XFER-6): its caller must know that it was lent it.
+#[test]
+fn a_reply_that_a_killed_actor_still_wrote_is_balanced() {
+    let mut net = Net::default();
+    let x = put(&mut net, OWNER, inline(&[]));
+    let first = net.gets(CALLER, 1, x, OWNER);
+    let task = net.lends(CALLER, 0, WORKER, &[x]);
+    net.feed(WORKER, Event::CallTaken { task, refs: vec![x] });
+    net.feed(CALLER, killed(WORKER));
+    let done = net.feed(WORKER, Event::CallDone { task, caller: address(CALLER), refs: vec![x] });
+    assert_eq!(done, [Order::Reply { task, kept: vec![] }]);
+    net.replied(CALLER, WORKER, task, x);
+    // Its only credit is the one for the first value. Another comes, and it holds that one's ref.
+    net.feed(CALLER, Event::RefsDropped(vec![first, ObjectId::new(task, 0)]));
+    net.deliver(CALLER, OWNER);
+    let second = net.gets(CALLER, 2, x, OWNER);
+    net.feed(OWNER, Event::RefsDropped(vec![x.id]));
+    assert!(net.core(OWNER).knows(&x.id), "XFER-6: freed while the caller holds it");
+    net.feed(CALLER, lost(WORKER));
+    net.feed(CALLER, Event::RefsDropped(vec![second]));
+    net.deliver(CALLER, OWNER);
+    assert!(!net.core(OWNER).knows(&x.id), "COUNT-1: left");
+}
+
+/// An actor that is killed has credited a ref that it was lent to somebody else. That is under way; its lender hears of
+/// the kill, and must not let go before the process is gone, and all that it said was heard.
+#[test]
+fn what_a_killed_actor_had_passed_on_is_held_until_its_process_is_gone() {
+    let mut net = Net::default();
+    let x = put(&mut net, OWNER, inline(&[]));
+    let first = net.gets(MAKER, 1, x, OWNER);
+    let task = net.lends(MAKER, 0, WORKER, &[x]);
+    net.feed(WORKER, Event::CallTaken { task, refs: vec![x] });
+    net.feed(OWNER, Event::RefsDropped(vec![x.id]));
+    // Another call of it returns the ref.
+    let second = net.calls(CALLER, 0, WORKER);
+    net.returns(WORKER, CALLER, second, x);
+    net.replied(CALLER, WORKER, second, x);
+    net.feed(MAKER, killed(WORKER));
+    net.feed(MAKER, Event::RefsDropped(vec![first, ObjectId::new(task, 0)]));
+    net.deliver(MAKER, OWNER);
+    assert!(net.core(OWNER).knows(&x.id), "XFER-1: freed while the caller holds it");
+    net.deliver(WORKER, OWNER);
+    net.feed(MAKER, lost(WORKER));
+    net.deliver(MAKER, OWNER);
+    net.feed(OWNER, lost(WORKER));
+    assert!(net.core(OWNER).knows(&x.id));
+    net.feed(CALLER, lost(WORKER));
+    net.feed(CALLER, Event::RefsDropped(vec![ObjectId::new(second, 0)]));
     net.deliver(CALLER, OWNER);
     assert!(!net.core(OWNER).knows(&x.id), "COUNT-1: left");
 }

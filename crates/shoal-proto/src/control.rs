@@ -428,6 +428,8 @@ pub enum ToClient {
         actor: ActorId,
         /// Why.
         error: ErrorValue,
+        /// The process of its last life, which was killed and is not gone yet: [`ToClient::WorkerDied`] follows.
+        dying: Option<Address>,
     },
     /// A client of this node is gone. Comes after everything that it relayed.
     WorkerDied {

@@ -165,7 +165,7 @@ impl World {
     /// - what it lent to calls that others run for it: its reply would have said who keeps it;
     /// - what replies that it has not read say is kept, and the daemon's words for constructors: nobody will credit that;
     /// - what it was lent by a call that it still runs and had credited to others by messages still under way: its reply
-    ///   would have held the lender back.
+    ///   would have held the lender back. Not with one daemon: those are heard before the death is.
     /// - of one that dies amid its orders: what it had to credit, and what it had credited for a value that did not leave.
     pub(crate) fn taint(&mut self, dead: Pid) {
         self.audit.deaths += 1;
@@ -185,6 +185,15 @@ impl World {
             _ => None,
         });
         lost.extend(ups.flatten().map(|r| r.id));
+        if !self.options.one_daemon {
+            lost.extend(self.lent_and_credited(dead));
+        }
+        self.audit.tainted.extend(lost);
+    }
+
+    /// What a process was lent, and has credited by messages that are under way.
+    fn lent_and_credited(&self, dead: Pid) -> Vec<ObjectId> {
+        let mut credited = Vec::new();
         let lent_to_it = |s: &ObjectState| s.executing > 0;
         let known = self.processes[dead].owner.borrower_state();
         let mut lent: BTreeSet<ObjectId> = known.iter().filter(|s| lent_to_it(s)).map(|s| s.object.id).collect();
@@ -194,11 +203,11 @@ impl World {
         for (_, queue) in self.relay.iter().filter(|((from, _), _)| *from == dead) {
             for message in queue {
                 if let Relayed::Message(_, PeerMsg::Credit(list)) = message {
-                    lost.extend(list.iter().map(|c| c.id).filter(|id| lent.contains(id)));
+                    credited.extend(list.iter().map(|c| c.id).filter(|id| lent.contains(id)));
                 }
             }
         }
-        self.audit.tainted.extend(lost);
+        credited
     }
 
     /// Every object that a live process has an entry for is known to its owner, if that lives.

@@ -20,7 +20,6 @@ impl World {
         let mut orders: VecDeque<Order> = self.handle(pid, event).into();
         let mut credited = Vec::new();
         loop {
-            // Who kills the creator of the actor that it is dies with it.
             if !self.processes[pid].alive {
                 return;
             }
@@ -103,9 +102,7 @@ impl World {
             Order::ActorOutOfScope(actor) => self.actor_out_of_scope(actor),
             Order::KillWorker(worker) => {
                 let worker = pid_of(&worker);
-                if self.processes[worker].alive {
-                    self.kill(worker, false);
-                }
+                self.doom(worker);
             }
             Order::Ready(_) | Order::Unready(_) => {}
         }

@@ -27,6 +27,8 @@ struct Actor {
     /// The process of the life before this one.
     before: Option<Pid>,
     up: bool,
+    /// It is dead, and this process of its last life is not gone yet.
+    dying: Option<Pid>,
     incarnation: u32,
     watchers: BTreeSet<Pid>,
     told: BTreeSet<(Pid, u32)>,
@@ -83,6 +85,7 @@ impl Daemon {
             worker: None,
             before: None,
             up: false,
+            dying: None,
             incarnation: 0,
             watchers: BTreeSet::from([creator]),
             told: BTreeSet::new(),
@@ -102,11 +105,15 @@ impl Daemon {
         kept.flat_map(|a| a.args.deps.iter().chain(&a.args.refs)).map(|r| r.id).collect()
     }
 
-    /// The life is up: who is told, with what the creator has to credit.
+    /// The life is up: who is told, with what the creator has to credit. Of one that was killed meanwhile its creator
+    /// alone hears, for that.
     pub fn started(&mut self, (id, incarnation): (ActorId, u32), kept: Vec<RefWire>) -> Vec<(Pid, Vec<RefWire>)> {
         let Some(actor) = self.actors.get_mut(&id).filter(|a| a.incarnation == incarnation) else { return Vec::new() };
-        actor.up = true;
         let creator = actor.creator;
+        if actor.dying.is_some() {
+            return vec![(creator, kept)];
+        }
+        actor.up = true;
         actor.told.extend(actor.watchers.iter().map(|w| (*w, incarnation)));
         actor.watchers.iter().map(|w| (*w, if *w == creator { kept.clone() } else { Vec::new() })).collect()
     }
@@ -169,7 +176,7 @@ impl World {
     pub(crate) fn watch_actor(&mut self, pid: Pid, id: ActorId) {
         let Some(actor) = self.daemon.actors.get_mut(&id) else { return };
         if let Some(error) = &actor.dead {
-            let news = News::ActorDead { actor: id, worker: None, error: error.clone() };
+            let news = News::ActorDead { actor: id, worker: None, dying: false, error: error.clone() };
             self.processes[pid].inbox.push_back(news);
             return;
         }
@@ -189,7 +196,7 @@ impl World {
     pub(crate) fn start_actor(&mut self, pid: Pid, id: ActorId, error: Option<ErrorValue>) {
         let Some(actor) = self.daemon.actors.get(&id) else { return };
         match error {
-            Some(error) => self.bury(id, error),
+            Some(error) => self.bury(id, false, error),
             None => {
                 let refs = self.resolved(pid, &actor.args);
                 self.daemon.actors.get_mut(&id).expect("just seen").refs = Some(refs);
@@ -201,6 +208,8 @@ impl World {
     fn begin_life(&mut self, id: ActorId) -> bool {
         let creator = self.daemon.actors[&id].creator;
         let Some(worker) = self.free_worker(creator) else { return false };
+        // They are of one job.
+        self.acquaint(creator, worker);
         let actor = self.daemon.actors.get_mut(&id).expect("just seen");
         actor.worker = Some(worker);
         let (args, life) = (actor.refs.clone().unwrap_or_default(), (id, actor.incarnation));
@@ -236,28 +245,67 @@ impl World {
         let Some(actor) = self.daemon.actors.get(&id) else { return };
         let constructing = actor.worker.is_some() && !actor.up;
         if actor.unwanted && !constructing && actor.dead.is_none() {
-            self.bury(id, ErrorValue::new(ErrorKind::ActorDied, "no handle is left"));
+            self.bury(id, false, ErrorValue::new(ErrorKind::ActorDied, "no handle is left"));
         }
     }
 
-    /// The actor is dead for good; its process, if it lives, is free.
-    fn bury(&mut self, id: ActorId, error: ErrorValue) {
+    /// The actor is dead for good; its process, if it lives, is killed, or else free.
+    fn bury(&mut self, id: ActorId, killed: bool, error: ErrorValue) {
         let Some(actor) = self.daemon.actors.get_mut(&id).filter(|a| a.dead.is_none()) else { return };
         actor.dead = Some(error.clone());
         actor.refs = None;
         let worker = actor.worker.take();
+        let dying = killed && worker.is_some_and(|w| self.processes[w].alive);
+        actor.dying = worker.filter(|_| dying);
         for pid in std::mem::take(&mut actor.watchers) {
             if self.processes[pid].alive {
-                self.processes[pid].inbox.push_back(News::ActorDead { actor: id, worker, error: error.clone() });
+                self.processes[pid].inbox.push_back(News::ActorDead { actor: id, worker, dying, error: error.clone() });
             }
         }
-        if let Some(worker) = worker.filter(|w| self.processes[*w].alive) {
-            self.processes[worker].role = Role::Free;
+        match worker.filter(|w| self.processes[*w].alive) {
+            Some(worker) if dying => self.doom(worker),
+            Some(worker) => self.processes[worker].role = Role::Free,
+            None => {}
         }
+    }
+
+    /// `shoal.kill()` of an actor: for good, or this life.
+    fn kill_actor(&mut self, id: ActorId) {
+        let actor = &self.daemon.actors[&id];
+        if actor.restarts > 0 && self.choices.one_in(2) {
+            actor.worker.into_iter().for_each(|worker| self.doom(worker));
+        } else {
+            self.bury(id, true, ErrorValue::new(ErrorKind::ActorDied, "killed by shoal.kill()"));
+        }
+    }
+
+    /// SIGKILL is sent. Until it is gone it may go on with whatever it does.
+    pub(crate) fn doom(&mut self, pid: Pid) {
+        self.processes[pid].doomed = true;
+    }
+
+    /// Processes that are about to be gone.
+    pub(crate) fn doomed(&self) -> Vec<Pid> {
+        self.alive().into_iter().filter(|p| self.processes[*p].doomed).collect()
+    }
+
+    /// One of them is gone. False when there is none.
+    pub(crate) fn doomed_dies(&mut self) -> bool {
+        let doomed = self.doomed();
+        self.choices.pick(&doomed).is_some_and(|pid| {
+            self.kill(pid, false);
+            true
+        })
     }
 
     pub(crate) fn kill_one(&mut self) {
         let alive = self.alive();
+        let living = |a: &&Actor| a.dead.is_none() && a.worker.is_some();
+        let actors: Vec<ActorId> = self.daemon.actors.iter().filter(|(_, a)| living(a)).map(|(id, _)| *id).collect();
+        if alive.len() > 2 && !actors.is_empty() && self.choices.one_in(2) {
+            let actor = self.choices.pick(&actors).expect("not empty");
+            return self.kill_actor(actor);
+        }
         let aimed: Vec<Pid> = match self.options.habit {
             Habit::Actors => {
                 let is_actor = |p: &Pid| matches!(self.processes[*p].role, Role::Actor(_));
@@ -329,12 +377,8 @@ impl World {
     fn actor_hit(&mut self, id: ActorId, dead: Pid) {
         let actor = self.daemon.actors.get_mut(&id).expect("just listed");
         if actor.creator == dead || actor.restarts == 0 {
-            let worker = actor.worker;
-            self.bury(id, ErrorValue::new(ErrorKind::ActorDied, format!("process {dead} was killed")));
-            if let Some(worker) = worker.filter(|w| self.processes[*w].alive) {
-                self.kill(worker, true);
-            }
-            return;
+            let error = ErrorValue::new(ErrorKind::ActorDied, format!("process {dead} was killed"));
+            return self.bury(id, true, error);
         }
         actor.restarts -= 1;
         let incarnation = actor.incarnation;

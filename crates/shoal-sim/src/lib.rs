@@ -17,6 +17,7 @@
 //! - SIM-2 news of a death comes after all that the dead had relayed; its replies are read first.
 //! - SIM-3 a lane's requests are taken in order; a request is withdrawn only while nobody has taken it.
 //! - SIM-4 a worker has one lease or one actor at a time.
+//! - SIM-5 who is killed goes on for a while: an actor is told to be dead at once, its process dies later.
 //!
 //! What it checks, with the seed printed when it fails:
 //! - nothing is freed early: an object that any live process has an entry for is known to its live owner;
@@ -32,8 +33,9 @@
 //!
 //! Objects for which a count was lost with a dead process are exempt from the first and the last: those that it had lent
 //! to calls still running for it, those that a reply it never read says are kept, and those that a call running in it
-//! was lent and had credited to others by messages still under way; of one that dies amid its orders also those that it
-//! was about to credit, and those that it had credited for a value that did not leave (AUDIT-1 in `audit`).
+//! was lent and had credited to others by messages still under way, unless one daemon relays all; of one that dies amid
+//! its orders also those that it was about to credit, and those that it had credited for a value that did not leave
+//! (AUDIT-1 in `audit`).
 //!
 //! [`Habit`] says what the users' programs do most: chains of lenders and actors that die often are rare by chance.
 //! [`Schedule`] says who moves next: what is held up for long, or waits until nothing else can move, is rare by chance.

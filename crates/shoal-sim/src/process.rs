@@ -64,6 +64,8 @@ pub(crate) struct Process {
     pub address: Address,
     pub owner: Owner,
     pub alive: bool,
+    /// SIGKILL is sent: it goes on until it is gone.
+    pub doomed: bool,
     pub role: Role,
     /// Python refs, each counted once.
     pub vars: Vec<RefWire>,
@@ -87,6 +89,7 @@ impl Process {
             address,
             owner: Owner::new(address),
             alive: true,
+            doomed: false,
             role: Role::Free,
             vars: Vec::new(),
             ids: 0,
@@ -118,7 +121,18 @@ pub(crate) enum News {
     WantedBack(LeaseId),
     ActorUp { actor: ActorId, incarnation: u32, worker: Pid, kept: Vec<RefWire> },
     ActorRestarting { actor: ActorId, incarnation: u32, worker: Pid },
-    ActorDead { actor: ActorId, worker: Option<Pid>, error: ErrorValue },
+    ActorDead { actor: ActorId, worker: Option<Pid>, dying: bool, error: ErrorValue },
+}
+
+impl News {
+    /// Whose death it tells of.
+    pub fn death(&self) -> Option<Pid> {
+        match self {
+            Self::ActorRestarting { worker, .. } => Some(*worker),
+            Self::ActorDead { worker, dying, .. } => worker.filter(|_| !dying),
+            Self::Granted { .. } | Self::Recalled(_) | Self::WantedBack(_) | Self::ActorUp { .. } => None,
+        }
+    }
 }
 
 /// A request as it lies in a lane.

@@ -31,6 +31,8 @@ pub(crate) enum Source {
     Runs(Pid),
     /// Grants and lives of actors.
     Daemon,
+    /// A process that was sent SIGKILL is gone.
+    Dies(Pid),
 }
 
 /// What is held up.

@@ -32,6 +32,9 @@ pub struct Options {
     pub cuts: bool,
     /// Each process is a job of its own: of a death hears who spoke with the dead, has a lane with it, or asked.
     pub strangers: bool,
+    /// One daemon relays everything, as on one machine: what a process had said before it died arrives everywhere before
+    /// anybody hears of its death.
+    pub one_daemon: bool,
     /// Events and orders are kept, for [`World::traces`].
     pub record: bool,
 }
@@ -66,6 +69,7 @@ impl Default for Options {
             schedule: Schedule::Uniform,
             cuts: false,
             strangers: false,
+            one_daemon: false,
             record: false,
         }
     }
@@ -77,6 +81,8 @@ const MAX_PROCESSES: usize = 12;
 const MAX_LENDERS: usize = 40;
 /// Messages that may be repeated.
 const REMEMBERED: usize = 32;
+/// In so many steps, or a few times that, one that was sent SIGKILL is gone.
+const DYING: usize = 30;
 
 pub(crate) enum Relayed {
     Message(u64, PeerMsg),
@@ -180,6 +186,9 @@ impl World {
         self.now += self.choices.below(40) as u64;
         let alive = self.alive();
         self.scheduler.turn(self.options.schedule, &mut self.choices, &alive);
+        if self.options.schedule != Schedule::Priorities && !self.doomed().is_empty() && self.choices.one_in(DYING) {
+            self.doomed_dies();
+        }
         match self.choices.below(100) {
             0..30 => self.user_acts(),
             30..94 if self.options.schedule == Schedule::Priorities => self.move_first(),
@@ -229,6 +238,7 @@ impl World {
         let mut running: Vec<Pid> = self.movable().into_iter().map(|(pid, _)| pid).collect();
         running.dedup();
         sources.extend(running.into_iter().map(Source::Runs));
+        sources.extend(self.doomed().into_iter().map(Source::Dies));
         sources
     }
 
@@ -249,6 +259,10 @@ impl World {
                 true
             }
             Source::Daemon => self.daemon_acts(),
+            Source::Dies(pid) => {
+                self.kill(pid, false);
+                true
+            }
         }
     }
 
@@ -267,6 +281,7 @@ impl World {
                 moved = true;
                 self.now += 5;
             }
+            moved |= self.doomed_dies();
             self.now += if moved { 2_500 } else { self.until_next().max(250_000) };
             idle = if self.tick_due() || moved { 0 } else { idle + 1 };
         }
@@ -377,8 +392,17 @@ impl World {
 
     /// Pairs with messages.
     fn relays(&self) -> Vec<(Pid, Pid)> {
-        let full = self.relay.iter().filter(|(_, q)| !q.is_empty()).map(|(pair, _)| *pair);
+        let is_news = |q: &VecDeque<Relayed>| matches!(q.front(), Some(Relayed::Lost { .. }));
+        let early = |from: &Pid, q: &VecDeque<Relayed>| is_news(q) && self.has_more_to_say(*from);
+        let full = self.relay.iter().filter(|((from, _), q)| !q.is_empty() && !early(from, q)).map(|(pair, _)| *pair);
         full.filter(|(from, to)| !self.scheduler.holds(Source::Relay(*from, *to))).collect()
+    }
+
+    /// Whether nobody may hear of its death yet.
+    fn has_more_to_say(&self, dead: Pid) -> bool {
+        let is_message = |q: &VecDeque<Relayed>| matches!(q.front(), Some(Relayed::Message(..)));
+        let gone = self.options.one_daemon && !self.processes[dead].alive;
+        gone && self.relay.iter().any(|((from, _), q)| *from == dead && is_message(q))
     }
 
     fn relay_next(&mut self, from: Pid, to: Pid) -> bool {
@@ -461,7 +485,9 @@ impl World {
 
     /// Processes that the daemon has told something.
     fn waiting(&self) -> Vec<Pid> {
-        let waits = |p: &Pid| !self.processes[*p].inbox.is_empty() && !self.scheduler.holds(Source::News(*p));
+        let early = |news: &News| news.death().is_some_and(|dead| self.has_more_to_say(dead));
+        let may_hear = |p: &Pid| self.processes[*p].inbox.front().is_some_and(|news| !early(news));
+        let waits = |p: &Pid| may_hear(p) && !self.scheduler.holds(Source::News(*p));
         self.alive().into_iter().filter(waits).collect()
     }
 
@@ -484,9 +510,9 @@ impl World {
                 let error = ErrorValue::new(ErrorKind::WorkerCrashed, "killed");
                 Event::ActorRestarting { actor, incarnation, error, rest: 0, taken }
             }
-            News::ActorDead { actor, worker, error } => {
+            News::ActorDead { actor, worker, dying, error } => {
                 worker.map(|w| self.last_words(pid, w));
-                Event::ActorDead { actor, error }
+                Event::ActorDead { actor, error, dying: worker.filter(|_| dying).map(address) }
             }
         };
         if self.processes[pid].alive {

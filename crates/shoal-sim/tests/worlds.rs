@@ -126,6 +126,17 @@ fn who_never_spoke_with_the_dead_hears_of_it() {
 }
 
 #[test]
+fn with_one_daemon_nothing_overtakes_what_the_dead_had_credited() {
+    for schedule in [Schedule::Uniform, Schedule::Starving, Schedule::Priorities] {
+        for habit in [Habit::Mixed, Habit::Lending, Habit::Actors, Habit::Nesting] {
+            for seed in seeds(60) {
+                run(seed, 800, Options { habit, schedule, one_daemon: true, ..Options::default() });
+            }
+        }
+    }
+}
+
+#[test]
 fn a_recorded_run_replays_with_equal_orders() {
     let world = run(5, 2_000, Options { record: true, ..Options::default() });
     let mut events = 0;

@@ -151,11 +151,11 @@ impl Runtime {
                 let taken = self.taken_of_actor(&mut state, actor, incarnation);
                 Event::ActorRestarting { actor, incarnation, error, rest, taken }
             }
-            ToClient::ActorDead { actor, error } => {
+            ToClient::ActorDead { actor, error, dying } => {
                 if let Some(ActorLane { lane, .. }) = state.actors.remove(&actor) {
                     self.read_lane(&mut state, lane);
                 }
-                Event::ActorDead { actor, error }
+                Event::ActorDead { actor, error, dying }
             }
             msg => {
                 shoal_net::say!("the daemon said {msg:?} out of turn");

@@ -31,9 +31,10 @@ pub(crate) fn instead(state: &mut State, event: Event) -> [Option<Event>; 2] {
     match event {
         // The key wants nothing any more, so the lease goes back by itself.
         Event::Granted { key, .. } => [Some(Event::KeyUnschedulable { key, error }), Some(event)],
-        Event::ActorUp { actor, .. } => {
+        // It lives: what it was made with stays lent, and what it keeps of that is credited.
+        Event::ActorUp { actor, worker, .. } => {
             let error = ErrorValue { actor: Some(actor), ..error };
-            [Some(Event::ActorDead { actor, error }), None]
+            [Some(Event::ActorDead { actor, error, dying: Some(worker) }), Some(event)]
         }
         event => [Some(event), None],
     }

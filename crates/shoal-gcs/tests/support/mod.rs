@@ -113,9 +113,10 @@ impl World {
                 assert_eq!(spec.class_bytes.len(), 3);
                 self.become_actor.insert(spec.id, (worker, incarnation));
             }
-            Order::TellUp { client, actor, incarnation, .. } => {
+            Order::TellUp { client, actor, incarnation, kept, .. } => {
                 let heard = self.heard.entry((client, actor)).or_default();
-                assert!(heard.dead.is_none() && heard.up.last().is_none_or(|last| *last < incarnation), "GCS-3");
+                assert!(heard.up.last().is_none_or(|last| *last < incarnation), "GCS-3");
+                assert!(heard.dead.is_none() || !kept.is_empty(), "GCS-7: only what it keeps is told of a dead actor");
                 heard.up.push(incarnation);
             }
             Order::TellRestarting { client, actor, incarnation, .. } => {
@@ -123,7 +124,7 @@ impl World {
                 assert!(heard.dead.is_none() && heard.restarting.last().is_none_or(|last| *last < incarnation));
                 heard.restarting.push(incarnation);
             }
-            Order::TellDead { client, actor, error } => {
+            Order::TellDead { client, actor, error, .. } => {
                 let heard = self.heard.entry((client, actor)).or_default();
                 heard.dead = Some(error);
             }
