@@ -23,7 +23,7 @@ DRIVER = """
             log = text.rpartition("the log is ")[2].strip()
             assert "BREAK-0" in Path(log).read_text(), log
             print("told")
-    print("quick", time.monotonic() - begun < 5)
+    print("quick", time.monotonic() - begun < 15)
     shoal.shutdown()
     context = shoal.init(num_cpus=1)
     print("again", context.address_info["address"].startswith("unix:"))
@@ -72,7 +72,7 @@ def test_in_a_driver_a_thread_that_waits_is_told_too(shoal_run):
             told.append("raised")
         for thread in threads:
             thread.join()
-        print(sorted(map(str, told)), time.monotonic() - begun < 5)
+        print(sorted(map(str, told)), time.monotonic() - begun < 15)
         """,
         env={"SHOAL_BREAK_AT": "driver.call"},
     )
@@ -131,7 +131,7 @@ def test_the_daemon_logs_it_and_ends_and_its_driver_begins_anew(shoal_run):
             shoal.get(f.remote(), timeout=20)
         except shoal.exceptions.LocalRayletDiedError as error:
             log = str(error).rpartition("its log is ")[2].strip()
-            print("told", "BREAK-0" in Path(log).read_text(), time.monotonic() - begun < 5)
+            print("told", "BREAK-0" in Path(log).read_text(), time.monotonic() - begun < 15)
         shoal.shutdown()
         shoal.init(num_cpus=1)
         print(shoal.is_initialized())

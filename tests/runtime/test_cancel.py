@@ -20,8 +20,9 @@ SOON = 20.0
 
 
 def touch(path: Path) -> None:
-    path.with_suffix(".new").write_text(str(os.getpid()))
-    os.replace(path.with_suffix(".new"), path)
+    new = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.new")
+    new.write_text(str(os.getpid()))
+    os.replace(new, path)
 
 
 def cancelled(ref, **options) -> None:
@@ -40,8 +41,8 @@ def pid():
 @shoal.remote
 def naps(path, seconds=60.0):
     """Says that it began, and how it ended."""
-    touch(path)
     try:
+        touch(path)
         time.sleep(seconds)
     except KeyboardInterrupt:
         touch(path.with_suffix(".interrupted"))
@@ -64,7 +65,7 @@ def test_who_catches_the_interrupt_gets_the_next_one_half_a_second_later(one_cpu
     worker = int(until_there(tmp_path / "0"))
     cancelled(ref)
     until_there(tmp_path / "end")
-    assert shoal.get(pid.remote(), timeout=10) == worker
+    assert shoal.get(pid.remote(), timeout=SOON) == worker
 
 
 @pytest.mark.parametrize("how", ["with the GIL", "without the GIL"])
@@ -118,7 +119,7 @@ def test_force_is_an_error_for_calls_of_actors(one_cpu):
 def test_children_and_their_children_are_cancelled(two_cpus, tmp_path: Path):
     @shoal.remote
     def middle(name):
-        refs = [naps.remote(tmp_path / f"{name}.{i}") for i in range(2)]
+        refs = [naps.remote(tmp_path / f"{name}-{i}") for i in range(2)]
         return shoal.get(refs)
 
     @shoal.remote
@@ -126,13 +127,13 @@ def test_children_and_their_children_are_cancelled(two_cpus, tmp_path: Path):
         return shoal.get([middle.remote(f"grandchild-{i}") for i in range(2)])
 
     ref = top.remote()
-    begun = until_some(tmp_path, "grandchild-*.?", 2)
+    begun = until_some(tmp_path, "grandchild-?-?", 2)
     cancelled(ref)
     for path in begun:
         until_there(path.with_suffix(".interrupted"))
     time.sleep(0.2)
     # Nobody begins later, and all CPUs are free: two can wait for each other.
-    assert sorted(p.name for p in tmp_path.glob("grandchild-*.?")) == sorted(p.name for p in begun)
+    assert sorted(p.name for p in tmp_path.glob("grandchild-?-?")) == sorted(p.name for p in begun)
 
     @shoal.remote
     def meets(own, other):
@@ -176,8 +177,8 @@ def test_what_a_task_submits_to_clean_up_runs(two_cpus, tmp_path: Path):
 
 class Plain:
     def nap(self, path):
-        touch(path)
         try:
+            touch(path)
             for _ in range(6000):
                 time.sleep(0.01)
         except KeyboardInterrupt:
@@ -286,17 +287,18 @@ def test_is_canceled(two_cpus, tmp_path: Path):
     @shoal.remote
     def watches():
         context = shoal.get_runtime_context()
-        touch(tmp_path / "begun")
         before = context.is_canceled()
         try:
+            touch(tmp_path / "begun")
             time.sleep(60)
         except KeyboardInterrupt:
-            (tmp_path / "seen").write_text(f"{before} {context.is_canceled()}")
+            (tmp_path / "seen.new").write_text(f"{before} {context.is_canceled()}")
+            os.replace(tmp_path / "seen.new", tmp_path / "seen")
 
     ref = watches.remote()
     until_there(tmp_path / "begun")
     cancelled(ref)
-    assert until_there(tmp_path / "seen") in ("", "False True")
+    assert until_there(tmp_path / "seen") == "False True"
 
     @shoal.remote(max_concurrency=2)
     class Loop:

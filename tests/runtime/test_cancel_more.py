@@ -153,8 +153,8 @@ def test_actor_calls_queued_and_running_are_cancelled(two_cpus, tmp_path: Path, 
 
 def waits_until_interrupted(wait, path: str) -> None:
     """Notes when it began and when it ended, on a clock that is the same for every process."""
-    Path(path).touch()
     try:
+        Path(path).touch()
         wait()
     finally:
         Path(path + ".new").write_text(str(time.monotonic()))

@@ -29,7 +29,8 @@ def while_it_jumps(call):
     back.join(), forward.join()
     assert abs(time.time() - wall) > 80_000, "the clock is not set"
     set_clock("+0d")
-    return 0.9 < seconds < 6
+    # A deadline that moved with the clock would be a day off, or gone at once.
+    return 0.9 < seconds < 30
 
 @shoal.remote
 def wall():

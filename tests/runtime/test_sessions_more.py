@@ -30,7 +30,7 @@ def test_ctrl_c_in_wait_and_in_a_get_that_follows_another_thread(shoal_run):
         @shoal.remote
         def one():
             return 1
-        never = forever.remote()
+        never, other = forever.remote(), forever.remote()
         def interrupted(call):
             timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
             begun = time.monotonic()
@@ -38,16 +38,16 @@ def test_ctrl_c_in_wait_and_in_a_get_that_follows_another_thread(shoal_run):
                 timer.start()
                 call()
             except KeyboardInterrupt:
-                print("interrupted", time.monotonic() - begun < 3)
+                print("interrupted", time.monotonic() - begun < 20)
             timer.join()
         interrupted(lambda: shoal.wait([never]))
-        leading = threading.Thread(target=lambda: shoal.wait([never], timeout=3))
+        leading = threading.Thread(target=lambda: shoal.wait([never, other], num_returns=2))
         leading.start()
         time.sleep(0.1)
         interrupted(lambda: shoal.get(never))
         interrupted(lambda: shoal.get([never, never]))
+        shoal.cancel(never, other)
         leading.join()
-        shoal.cancel(never)
         print(shoal.get(one.remote(), timeout=20))
         """
     )

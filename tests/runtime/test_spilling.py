@@ -274,7 +274,7 @@ began = time.monotonic()
 try:
     shoal.put(np.ones(1 << 20))
 except shoal.exceptions.ObjectStoreFullError:
-    print("waited", 0.4 < time.monotonic() - began < 5)
+    print("waited", 0.4 < time.monotonic() - began < 30)
 print("readable", all((shoal.get(ref) == n).all() for n, ref in enumerate(refs)))
 print("enough", len(refs) * 8 > 130)
 del refs[:3]

@@ -57,12 +57,15 @@ fn interest_can_change_and_an_end_is_always_told() {
 #[test]
 fn a_short_time_limit_is_kept_finely() {
     let poller = Poller::new().unwrap();
-    let start = Instant::now();
-    for _ in 0..50 {
-        assert!(tokens(&poller, Some(Duration::from_micros(200))).is_empty());
-    }
-    let took = start.elapsed();
-    assert!(took >= Duration::from_millis(10) && took < Duration::from_secs(2), "{took:?}");
+    let limit = Duration::from_micros(200);
+    let took = || {
+        let start = Instant::now();
+        assert!(tokens(&poller, Some(limit)).is_empty());
+        start.elapsed()
+    };
+    // Rounded to milliseconds, none would be so quick; what else runs on the machine makes most of them slower.
+    let fastest = (0..1_000).map(|_| took()).find(|took| *took < Duration::from_millis(1));
+    assert!(fastest.is_some_and(|took| took >= limit), "{fastest:?}");
 }
 
 #[test]

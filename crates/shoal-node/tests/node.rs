@@ -124,8 +124,8 @@ fn a_driver_that_does_not_read_loses_logs_and_nothing_else() {
     let worker = it.driver.granted();
     let lines = 200_000;
     it.driver.tell(worker, &format!("flood {lines}"));
-    // The worker is done long before anything is read here: its pipe is always emptied.
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    // The worker is done before anything is read here: its pipe is always emptied.
+    it.logged(lines * 100);
     let seen = it.driver.until("its word", |m| matches!(m, ToClient::Relayed { body, .. } if body == b"flooded"));
     let got: usize = seen.iter().map(|m| if let ToClient::Logs(new) = m { new.len() } else { 0 }).sum();
     assert!(got > 1000 && got < lines, "{got}");
@@ -204,8 +204,8 @@ fn who_waits_for_what_is_never_free_is_told_why() {
     let seen = it.driver.until("warning", |m| matches!(m, ToClient::Waits { .. }));
     let Some(ToClient::Waits { key, text }) = seen.last() else { panic!() };
     assert_eq!(*key, 1);
-    let begin = "for a worker for 0 s, and running work will not end that: no node can ever run it: needs 50 CPU";
-    assert!(text.starts_with(begin), "{text}");
+    let more = " s, and running work will not end that: no node can ever run it: needs 50 CPU";
+    assert!(text.starts_with("for a worker for ") && text.contains(more), "{text}");
     assert!(text.contains("it is an error after 1 s; ask for less"), "{text}");
     it.driver.say(&ToNode::Bye);
     it.ends();
@@ -218,7 +218,7 @@ fn a_look_gathers_who_answers_in_time_and_names_who_is_silent() {
     it.driver.granted();
     let wish = Some(shoal_proto::look::Wish { tasks: true, limit: 10, ..Default::default() });
     let begun = std::time::Instant::now();
-    it.driver.ask(Request::Look { wish, patience: 300_000 });
+    it.driver.ask(Request::Look { wish, patience: 3_000_000 });
     let seen = it.driver.until("look", |m| matches!(m, ToClient::Look { .. }));
     let Some(ToClient::Look { look, .. }) = seen.last() else { panic!() };
     it.driver.say(&ToNode::Looked { look: *look, report: b"mine".to_vec() });
@@ -229,7 +229,7 @@ fn a_look_gathers_who_answers_in_time_and_names_who_is_silent() {
     else {
         panic!()
     };
-    assert!(begun.elapsed() >= std::time::Duration::from_millis(300));
+    assert!(begun.elapsed() >= std::time::Duration::from_secs(3));
     let [node] = &nodes[..] else { panic!("{nodes:?}") };
     let said = node.clients.iter().find(|c| c.kind == "driver").unwrap();
     assert_eq!((said.report.as_deref(), said.silent.as_str()), (Some(&b"mine"[..]), ""));

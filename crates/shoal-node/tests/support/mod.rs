@@ -15,7 +15,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The test that is no test but the entry of the other processes.
 pub fn play_role() {
@@ -182,7 +182,7 @@ impl Instance {
         let (zygote, its) = UnixStream::pair().unwrap();
         let config = json!({
             "session": session, "socket": session.join("node.sock"), "owned_by_first_client": true,
-            "resources": {"CPU": 2 * UNIT}, "object_store_memory": 64 << 20, "settings": {"infeasible_grace": 1.0, "warn_waiting_seconds": 0.5},
+            "resources": {"CPU": 2 * UNIT}, "object_store_memory": 64 << 20, "settings": {"infeasible_grace": 1.0, "warn_waiting_seconds": 0.1},
             "hostname": "here", "python": "3.11", "zygote_script": "", "package_root": "",
             "start": {"executable": "x", "prefix": "x", "flags": [], "environ": {}},
         });
@@ -214,6 +214,16 @@ impl Instance {
         let mut this = Self::start(name);
         this.driver.join(driver_role());
         this
+    }
+
+    /// Waits until the log files hold so many bytes.
+    pub fn logged(&self, bytes: usize) {
+        let end = Instant::now() + PATIENCE;
+        let size = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().metadata().unwrap().len() as usize;
+        while std::fs::read_dir(self.session.join("logs")).unwrap().map(size).sum::<usize>() < bytes {
+            assert!(Instant::now() < end, "the logs hold less than {bytes} bytes");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// The daemon ends by itself, with this code, and leaves logs only.
