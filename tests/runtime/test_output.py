@@ -148,6 +148,44 @@ def test_a_redrawn_line_is_one_row_of_the_terminal(tmp_path):
     assert sorted(rows) == [*bars, "of the driver"]
 
 
+PRINTS = SEES.replace(
+    'print("of the driver")',
+    """
+for n in range(4):
+    print("line", n)
+print("before a bar", "on standard error", sep="\\n", file=sys.stderr)
+print("goes back", end="\\r", flush=True)
+print("work", end=" ... ", flush=True)
+steps = [bar.remote(name, go + "2") for name in ("one", "two", "three")]
+assert all(sys.stderr.wait_for(f"{name}  50%") for name in ("one", "two", "three"))
+print("done")
+child = os.fork()
+if not child:
+    print("of a child", "write" in vars(sys.stdout.stream), flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+open(go + "2", "w").close()
+shoal.get(steps)
+""",
+).replace("num_cpus=2", "num_cpus=5")
+
+
+def test_what_the_driver_prints_and_rows_of_workers_leave_each_other_whole(tmp_path):
+    text = run_in_terminal(PRINTS, tmp_path)
+    rows = [re.sub(r" pid=\d+", "", row) for row in Terminal(text).rows if row]
+    names = ("left", "right", "one", "two", "three")
+    assert sorted(row for row in rows if row.startswith("(bar)")) == sorted(
+        [f"(bar) {name} 100%" for name in names] + [f"(bar) red {name}" for name in names]
+    )
+    printed = [row for row in rows if not row.startswith("(bar)")]
+    lines = [*(f"line {n}" for n in range(4)), "before a bar", "on standard error"]
+    assert printed == [*lines, "work ... done", "of a child False"]
+    # Each keeps its row among the others.
+    drawn = [re.findall(r"\(bar pid=\d+\) (\w+)", part) for part in re.findall("\x1b7(.*?)\x1b8", text, re.DOTALL)]
+    order = list(dict.fromkeys(name for names in drawn for name in names))
+    assert len(order) == 5 and all(names == sorted(names, key=order.index) for names in drawn)
+
+
 def run_in_terminal(program: str, folder: Path) -> str:
     path = folder / "program.py"
     path.write_text(program)
@@ -171,20 +209,26 @@ class Terminal:
     """As much of a terminal as is needed to see what stays on it."""
 
     def __init__(self, text: str) -> None:
-        self.rows, self.row, self.column = [""], 0, 0
-        for part in re.findall(r"\x1b\[[0-9;]*[A-Za-z]|[\r\n]|[^\x1b\r\n]+", text):
+        self.rows, self.row, self.column, self.kept = [""], 0, 0, (0, 0)
+        for part in re.findall(r"\x1b\[[0-9;]*[A-Za-z]|\x1b[D78]|[\r\n]|[^\x1b\r\n]+", text):
             self.take(part)
         self.rows = [row.rstrip() for row in self.rows]
 
     def take(self, part: str) -> None:
-        if part == "\n":
+        if part in ("\n", "\x1bD"):
             self.row += 1
             if self.row == len(self.rows):
                 self.rows.append("")
         elif part == "\r":
             self.column = 0
+        elif part == "\x1b7":
+            self.kept = self.row, self.column
+        elif part == "\x1b8":
+            self.row, self.column = self.kept
         elif part.endswith("A"):
             self.row = max(0, self.row - int(part[2:-1]))
+        elif part == "\x1b[B":
+            self.row = min(len(self.rows) - 1, self.row + 1)
         elif part.endswith("J"):
             self.rows = [*self.rows[: self.row], self.rows[self.row][: self.column]]
         elif not part.startswith("\x1b"):

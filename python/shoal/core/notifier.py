@@ -45,6 +45,7 @@ class Notifier:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._pending: set[Token] = set()
+        self._screen = screen.Screen()
 
     def start(self) -> None:
         """Starts the thread unless it runs."""
@@ -77,16 +78,16 @@ class Notifier:
     def forget(self) -> None:
         """In a forked child: the thread is the parent's."""
         self._lock, self._thread, self._pending = threading.Lock(), None, set()
+        self._screen.forget()
 
     def _serve(self) -> None:
-        lines_of = screen.Screen()
         while True:
             events = _ffi.events()
             if events is None:
                 break
             lines = [what for kind, what in events if kind == "log"]
             if lines:
-                lines_of.write(lines)
+                self._screen.write(lines)
             for kind, what in events:
                 if kind == "left_out":
                     screen.left_out(what)
@@ -99,7 +100,7 @@ class Notifier:
                 self._resolve(ready)
             # Nothing may be kept alive until the next batch.
             del events, lines, ready
-        lines_of.finish()
+        self._screen.finish()
         self._resolve(list(self._pending))
 
     def _resolve(self, tokens: Iterable[Token]) -> None:
