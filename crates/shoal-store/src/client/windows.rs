@@ -2,9 +2,11 @@
 //! place.
 //!
 //! - WINDOW-1 what can be written is what the windows show that are in use or among the latest [`KEPT`]; the rest of the
-//!   reservation can't be touched.
+//!   reservation can't be touched. A window that can't be opened to its end leaves nothing open.
 //! - WINDOW-2 a page that was met stays met while its window is there, in whichever windows it is seen: a new window costs
 //!   only what no other shows.
+//! - WINDOW-3 where addresses are too few for a reservation (`ulimit -v`), a window has a mapping of its own, and meets all
+//!   its pages.
 //!
 //! Windows are kept after their chunk went back, because the server gives ranges back to their last lessee (ARENA-5), a
 //! little before or after the last place as freed pieces come together, and because each page costs a fault. It relaxes
@@ -14,6 +16,7 @@ use super::Shared;
 use crate::error::StoreError;
 use crate::mapping::{Mapping, Use};
 use crate::ranges::Ranges;
+use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -43,7 +46,7 @@ impl Window {
 
 #[derive(Default)]
 pub(super) struct Windows {
-    /// The reservation, made for the first window.
+    /// The reservation, made for the first window that finds room for it.
     area: Option<Arc<Mapping>>,
     /// What of it can be written.
     open: Ranges,
@@ -55,27 +58,42 @@ impl Shared {
     /// A window on that range, and which parts of it no window showed.
     pub fn window(&self, offset: u64, len: u64) -> Result<(Arc<Window>, Ranges), StoreError> {
         let mut windows = self.windows.lock();
-        let area = match &windows.area {
-            Some(area) => area.clone(),
-            None => windows.area.insert(self.reserve_addresses()?).clone(),
-        };
-        let new = windows.open.gaps_in(offset, len);
-        for (from, len) in new.iter() {
-            area.open(from, len)?;
-            windows.open.insert(from, len);
+        if windows.area.is_none() {
+            windows.area = match self.map(0, self.len, Use::Reserved) {
+                Err(StoreError::System { errno: Errno::NOMEM, .. }) => None,
+                made => Some(made?),
+            };
         }
+        let (area, new) = match windows.area.clone() {
+            Some(area) => {
+                let new = windows.open(&area, offset, len)?;
+                (area, new)
+            }
+            None => (self.map(offset, len, Use::Write)?, Ranges::of(offset, len)),
+        };
         let window = Arc::new(Window { area, offset, len });
         windows.windows.push_front(window.clone());
         windows.close_old();
         Ok((window, new))
     }
 
-    fn reserve_addresses(&self) -> Result<Arc<Mapping>, StoreError> {
-        Ok(Arc::new(Mapping::new(&self.fd, 0, self.len, Use::Reserved, Some(self.fork.clone()))?))
+    fn map(&self, offset: u64, len: u64, to: Use) -> Result<Arc<Mapping>, StoreError> {
+        Mapping::new(&self.fd, offset, len, to, Some(self.fork.clone())).map(Arc::new)
     }
 }
 
 impl Windows {
+    /// Opens what of that range no window shows: all of it, or nothing.
+    fn open(&mut self, area: &Mapping, offset: u64, len: u64) -> Result<Ranges, StoreError> {
+        let new = self.open.gaps_in(offset, len);
+        if let Err(error) = new.iter().try_for_each(|(from, len)| area.open(from, len)) {
+            new.iter().for_each(|(from, len)| area.close(from, len));
+            return Err(error);
+        }
+        new.iter().for_each(|(from, len)| self.open.insert(from, len));
+        Ok(new)
+    }
+
     /// WINDOW-1.
     fn close_old(&mut self) {
         for at in (KEPT..self.windows.len()).rev() {
@@ -87,15 +105,14 @@ impl Windows {
         }
     }
 
-    /// Closes what no other window shows.
+    /// Closes what no other window shows. A mapping of the window's own goes with it.
     fn close(&mut self, old: &Window) {
         let mut gone = Ranges::of(old.offset, old.len);
         for other in &self.windows {
             gone.remove(other.offset, other.len);
         }
-        for (offset, len) in gone.iter() {
-            self.open.remove(offset, len);
-            old.area.close(offset, len);
+        for (offset, len) in gone.iter().flat_map(|(offset, len)| self.open.remove(offset, len)) {
+            self.area.iter().for_each(|area| area.close(offset, len));
         }
     }
 }
@@ -103,23 +120,34 @@ impl Windows {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ArenaClient;
+    use crate::tests::processes::forked;
     use crate::tests::world::{MIB, World};
     use proptest::prelude::*;
     use rustix::fs::fstat;
+    use rustix::mm::{MapFlags, ProtFlags, mmap};
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    use shoal_types::WorkerId;
+    use std::fs::File;
 
     const ARENA: u64 = 64 * MIB;
     const PAGE: u64 = crate::layout::PAGE;
 
     /// Bytes of the arena that this process can write, but for the server's own mapping of all of it.
     fn writable(shared: &Shared) -> u64 {
+        mapped(shared, " rw-s ") - ARENA
+    }
+
+    /// Bytes of the arena that this process has mapped so.
+    fn mapped(shared: &Shared, how: &str) -> u64 {
         let inode = format!(" {} ", fstat(&shared.fd).unwrap().st_ino);
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-        let of_arena = maps.lines().filter(|line| line.contains(" rw-s ") && line.contains(&inode));
+        let of_arena = maps.lines().filter(|line| line.contains(how) && line.contains(&inode));
         let sizes = of_arena.map(|line| {
             let (from, to) = line.split(' ').next().unwrap().split_once('-').unwrap();
             u64::from_str_radix(to, 16).unwrap() - u64::from_str_radix(from, 16).unwrap()
         });
-        sizes.sum::<u64>() - ARENA
+        sizes.sum()
     }
 
     fn write_all(window: &Window) {
@@ -136,6 +164,15 @@ mod tests {
             libc::getrusage(libc::RUSAGE_THREAD, &mut usage);
             usage.ru_minflt
         }
+    }
+
+    /// One page in place of the reservation's that can't be made writable.
+    fn spoil(shared: &Shared, offset: u64) {
+        let at = shared.windows.lock().area.as_ref().unwrap().at(offset);
+        let file = File::open("/proc/self/exe").unwrap();
+        // SAFETY: nobody uses this page.
+        unsafe { mmap(at.cast(), PAGE as usize, ProtFlags::READ, MapFlags::SHARED | MapFlags::FIXED, &file, 0) }
+            .unwrap();
     }
 
     proptest! {
@@ -181,5 +218,41 @@ mod tests {
             assert_eq!(new.total(), if at == 0 { 8 * MIB } else { 3 * PAGE });
             assert!(at == 0 || met <= 6, "WINDOW-2: {met} faults");
         }
+    }
+
+    #[test]
+    fn a_window_that_opens_half_way_leaves_nothing_open() {
+        let mut world = World::new(ARENA);
+        let member = world.join(1);
+        let shared = &member.client.shared;
+        let (_there, _) = shared.window(4 * PAGE, 4 * PAGE).unwrap();
+        spoil(shared, 12 * PAGE);
+        let refused = shared.window(0, 16 * PAGE).map(|_| ());
+        assert!(matches!(refused, Err(StoreError::System { errno: Errno::ACCESS, .. })), "{refused:?}");
+        assert_eq!(writable(shared), 4 * PAGE, "WINDOW-1");
+        let (window, new) = shared.window(0, 12 * PAGE).unwrap();
+        write_all(&window);
+        assert_eq!((new.total(), writable(shared)), (8 * PAGE, 12 * PAGE));
+    }
+
+    #[test]
+    fn where_addresses_are_few_each_window_has_a_mapping_of_its_own() {
+        let mut world = World::new(ARENA);
+        let (slot, pins) = world.server.add_client(WorkerId([1; 16])).unwrap();
+        let arena = world.server.arena_fd().try_clone_to_owned().unwrap();
+        let status = forked(|| {
+            let shared = ArenaClient::attach(arena, pins, slot).unwrap().shared;
+            let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+            let now = statm.split(' ').next().unwrap().parse::<u64>().unwrap() * PAGE;
+            setrlimit(Resource::As, Rlimit { current: Some(now + ARENA / 2), ..getrlimit(Resource::As) }).unwrap();
+            for at in 0..KEPT as u64 + 4 {
+                let (window, new) = shared.window(at * MIB, 2 * MIB).unwrap();
+                write_all(&window);
+                assert_eq!(new.total(), 2 * MIB);
+                assert_eq!(mapped(&shared, " rw-s "), (at + 1).min(KEPT as u64) * 2 * MIB, "WINDOW-1");
+            }
+            assert_eq!(mapped(&shared, " ---s "), 0, "WINDOW-3");
+        });
+        assert_eq!(status, 0);
     }
 }

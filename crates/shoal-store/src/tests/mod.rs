@@ -3,7 +3,7 @@ mod crash;
 mod free;
 mod full;
 mod model;
-mod processes;
+pub(crate) mod processes;
 mod threads;
 mod warm;
 pub(crate) mod world;
