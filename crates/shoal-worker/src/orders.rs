@@ -159,8 +159,7 @@ impl Runtime {
 
     /// The same by one that doesn't: a ring from inside is not for it (LEAD-4).
     pub(crate) fn poll_beside(&self) {
-        let mut slots = Vec::new();
-        self.bell.drain_lanes(|slot| slots.push(slot));
+        let slots = self.rung();
         if !slots.is_empty() {
             self.read_slots(&mut self.state.lock(), slots);
         }
@@ -172,9 +171,15 @@ impl Runtime {
         if !state.submitted.is_multiple_of(READ_EVERY) {
             return;
         }
+        let slots = self.rung();
+        self.read_slots(state, slots);
+    }
+
+    /// The slots of lanes that have something.
+    fn rung(&self) -> Vec<u32> {
         let mut slots = Vec::new();
         self.bell.drain_lanes(|slot| slots.push(slot));
-        self.read_slots(state, slots);
+        slots
     }
 
     fn read_slots(&self, state: &mut State, slots: Vec<u32>) {
