@@ -88,11 +88,11 @@ class Meter:
         """Fills the list with the CPU seconds that the block took in all processes of the system."""
         taken: list[float] = []
         here = os.getpid()
-        others, own = processes.tree_seconds(self.root) - processes.cpu_seconds(here), processes.cpu_seconds(here)
+        before, own = processes.used(self.root, but=here), processes.cpu_seconds(here)
         yield taken
         # This process first: looking for the others takes milliseconds of its own time.
         own = processes.cpu_seconds(here) - own
-        taken.append(own + processes.tree_seconds(self.root) - processes.cpu_seconds(here) - others)
+        taken.append(own + processes.spent(before, processes.used(self.root, but=here)))
 
     def others(self) -> list[int]:
         """The system's processes but for this one and what started it."""

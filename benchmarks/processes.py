@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import os
 import time
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -49,17 +51,44 @@ def cpu_seconds(pid: int) -> float:
     return 0.0
 
 
-def reaped_seconds(pid: int) -> float:
-    """CPU time of the children that a process has waited for, in steps of a tick (10 ms)."""
-    fields = _stat(pid)
-    return (int(fields[13]) + int(fields[14])) / TICKS if fields else 0.0
+@dataclass(frozen=True)
+class Used:
+    """The CPU seconds of a process so far."""
+
+    began: int  # when, in the kernel's ticks since it started: process numbers are used again
+    parent: int
+    own: float
+    reaped: float  # of children that it has waited for, with theirs; in steps of a tick (10 ms)
 
 
-def tree_seconds(root: int) -> float:
-    """CPU time of all processes under `root`, of ended ones, too: who waited for them has their sum."""
-    here = os.getpid()
-    others = sum(cpu_seconds(pid) + reaped_seconds(pid) for pid in descendants(root) if pid != here)
-    return others + cpu_seconds(here)
+def used(root: int, but: int = 0) -> dict[int, Used]:
+    """What each process under `root` has used. `but`'s own time is left out: it is the one that looks."""
+    found = {}
+    for pid in descendants(root):
+        if fields := _stat(pid):
+            own = 0.0 if pid == but else cpu_seconds(pid)
+            found[pid] = Used(int(fields[19]), int(fields[1]), own, (int(fields[13]) + int(fields[14])) / TICKS)
+    return found
+
+
+def spent(before: dict[int, Used], after: dict[int, Used]) -> float:
+    """CPU seconds of all processes from one look to the next.
+
+    Who has ended meanwhile is in the sum of who waited for it. If nobody did, its time since the first look is not known, and
+    counts as none.
+    """
+    stayed = {pid for pid, old in before.items() if pid in after and after[pid].began == old.began}
+    known: collections.Counter[int] = collections.Counter()  # what of a parent's sum is not new
+    for pid, old in before.items():
+        if pid in stayed:
+            known[pid] += old.reaped
+            continue
+        heir = old.parent
+        while heir in before and heir not in stayed:
+            heir = before[heir].parent
+        known[heir] += old.own + old.reaped
+    own = sum(now.own - (before[pid].own if pid in stayed else 0.0) for pid, now in after.items())
+    return own + sum(max(0.0, now.reaped - known[pid]) for pid, now in after.items())
 
 
 def pss(pid: int) -> int:

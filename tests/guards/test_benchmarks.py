@@ -58,3 +58,58 @@ def test_a_share_of_a_floor_is_taken_round_by_round(monkeypatch: pytest.MonkeyPa
     most = judge(at_most(20_000), cpu(), "cpu", rounds, cores=2)
     assert most and most.measured == pytest.approx(25_000) and not most.reached
     assert judge(at_least(1, "P2"), rate("calls"), "calls", rounds, cores=2) is None
+
+
+ENDS = """
+import os, signal, sys, time
+
+def work(seconds):
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+def ask():
+    print("here", flush=True)
+    return sys.stdin.readline()
+
+if sys.argv[1] == "nobody waits":
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+go, ended = os.pipe(), os.pipe()
+if os.fork() == 0:
+    os.close(ended[0])
+    work(0.3)
+    os.write(ended[1], b"!")
+    os.read(go[0], 1)
+    work(0.2)
+    os._exit(0)
+os.close(ended[1])
+assert os.read(ended[0], 1)
+ask()
+os.write(go[1], b"!")
+assert not os.read(ended[0], 1)
+try:
+    os.wait()
+except ChildProcessError:
+    assert sys.argv[1] == "nobody waits"
+ask()
+"""
+
+
+@pytest.mark.parametrize(("who", "least", "most"), [("its parent waits", 0.17, 0.4), ("nobody waits", 0.0, 0.1)])
+def test_the_time_of_a_process_that_ends_is_counted_once(
+    who: str, least: float, most: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes 0.3 s before the first look, 0.2 from there to its end. A parent that waits for nobody has no sum."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import processes
+
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", ENDS, who], stdin=pipe, stdout=pipe, text=True) as program:
+        assert program.stdin and program.stdout
+        assert program.stdout.readline() == "here\n"
+        before = processes.used(os.getpid())
+        print(file=program.stdin, flush=True)
+        assert program.stdout.readline() == "here\n"
+        after = processes.used(os.getpid())
+        program.stdin.close()
+    assert least <= processes.spent(before, after) <= most
