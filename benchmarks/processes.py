@@ -74,8 +74,8 @@ def used(root: int, but: int = 0) -> dict[int, Used]:
 def spent(before: dict[int, Used], after: dict[int, Used]) -> float:
     """CPU seconds of all processes from one look to the next.
 
-    Who has ended meanwhile is in the sum of who waited for it. If nobody did, its time since the first look is not known, and
-    counts as none.
+    Who has ended meanwhile is in the sum of who waited for it. If nobody did, its time since the first look is
+    not known, and counts as none.
     """
     stayed = {pid for pid, old in before.items() if pid in after and after[pid].began == old.began}
     known: collections.Counter[int] = collections.Counter()  # what of a parent's sum is not new

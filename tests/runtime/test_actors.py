@@ -9,10 +9,10 @@ import threading
 import time
 
 import pytest
-from support.waits import until
 
 import shoal
 from shoal.util import state
+from support.waits import until
 
 
 @shoal.remote
