@@ -111,6 +111,51 @@ def test_what_a_killed_actor_was_lent_is_let_go_when_its_process_is_gone(two_cpu
         until(lambda: not mine())
 
 
+@shoal.remote
+class Ender:
+    """Ends itself, and lives on for what others hold of it."""
+
+    def asks(self, other):
+        return [other.never.remote()]
+
+    def ends_with(self, keeper, parts):
+        shoal.get(keeper.keep.remote([shoal.put(parts)]))
+        shoal.actor.exit_actor()
+
+
+@shoal.remote(num_cpus=0)
+class Keeper:
+    def never(self):
+        time.sleep(600)
+
+    def keep(self, refs):
+        self.refs = refs
+
+    def read(self):
+        return len(shoal.get(shoal.get(self.refs[0])[0]))
+
+
+def test_who_has_ended_and_lives_on_hears_of_the_death_of_an_actor_that_it_called(two_cpus):
+    ender, other, keeper = Ender.remote(), Keeper.remote(), Keeper.remote()
+    [held] = shoal.get(ender.asks.remote(other))
+    with pytest.raises(shoal.exceptions.ActorDiedError):
+        shoal.get(ender.ends_with.remote(keeper, []), timeout=60)
+    shoal.kill(other)
+    with pytest.raises(shoal.exceptions.ActorDiedError):
+        shoal.get(held, timeout=60)
+
+
+def test_what_an_actor_put_before_it_ended_itself_holds_what_its_last_call_was_given(two_cpus):
+    ender, keeper, part = Ender.remote(), Keeper.remote(), shoal.put(bytes(1 << 20))
+    with pytest.raises(shoal.exceptions.ActorDiedError):
+        shoal.get(ender.ends_with.remote(keeper, [part]), timeout=60)
+    del part
+    assert shoal.get(keeper.read.remote(), timeout=60) == 1 << 20
+    shoal.kill(keeper)
+    del ender, keeper
+    until(lambda: not [row for row in state.list_objects(limit=1_000) if row.pid == os.getpid()])
+
+
 def test_names_are_unique_and_found(two_cpus):
     kept = Counter.options(name="the counter").remote(1)
     assert shoal.get(shoal.get_actor("the counter").add.remote()) == 2

@@ -49,7 +49,7 @@ pub(crate) struct Actor {
     /// Refs of the arguments that this life keeps, until the creator is told.
     pub kept: Vec<RefWire>,
     pub watchers: Vec<Watcher>,
-    /// It is dead, and this worker of its last life is killed; its creator still hears what that keeps.
+    /// It is dead, and this worker of its last life is not gone yet; its creator still hears what that keeps.
     pub dying: Option<WorkerId>,
     /// No handle is left: it ends as soon as it is up.
     pub out_of_scope: bool,

@@ -140,6 +140,13 @@ pub enum Event {
         /// How.
         exit: Exit,
     },
+    /// A client has ended in order, and lives on for what it owns.
+    ClientLingers {
+        /// Who.
+        client: WorkerId,
+        /// How.
+        exit: Exit,
+    },
     /// The time of [`Order::Rest`] is over.
     Rested {
         /// Which.
@@ -258,8 +265,10 @@ pub enum Order {
         actor: ActorId,
         /// Why.
         error: ErrorValue,
-        /// The worker of its last life, which is killed and not gone yet.
+        /// The worker of its last life, which is not gone yet.
         dying: Option<WorkerId>,
+        /// That was not killed: it lives on for what it owns.
+        lingers: bool,
     },
     /// Ask the actor's worker to finish and end.
     End(WorkerId),

@@ -63,6 +63,7 @@ impl Gcs {
                 out.push(Order::Answer { ask, body });
             }
             Event::ClientLost { client, exit } => self.on_client_lost(client, &exit, out),
+            Event::ClientLingers { client, exit } => self.on_client_lingers(client, &exit, out),
             Event::Rested { actor, incarnation } => self.on_rested(actor, incarnation, out),
             Event::KvPut { ask, key, value } => {
                 self.kv.insert(key.clone(), value.clone());

@@ -67,6 +67,15 @@ impl Gcs {
         }
     }
 
+    /// The actor that it was is dead. It still hears of those that it watches (GCS-8).
+    pub(crate) fn on_client_lingers(&mut self, client: WorkerId, exit: &Exit, out: &mut Vec<Order>) {
+        let Some(id) = self.workers.remove(&client) else { return };
+        let Some(actor) = self.actors.get_mut(&id) else { return };
+        actor.dying = Some(client);
+        let error = texts::process_gone(&actor.spec, actor.ending.as_deref(), exit);
+        self.bury(id, error, out);
+    }
+
     fn on_actor_process_lost(&mut self, id: ActorId, exit: &Exit, out: &mut Vec<Order>) {
         let Some(actor) = self.actors.get_mut(&id) else { return };
         if !actor.may_restart() || actor.out_of_scope {
@@ -120,20 +129,22 @@ impl Gcs {
     /// It is dead: its name is free, its worker killed, everybody who watches told.
     pub(crate) fn bury(&mut self, id: ActorId, error: ErrorValue, out: &mut Vec<Order>) {
         let Some(actor) = self.actors.get_mut(&id).filter(|a| !a.is_dead()) else { return };
+        let mut killed = false;
         match std::mem::replace(&mut actor.state, State::Dead(error.clone())) {
             State::Placing => out.push(Order::DropWant(id)),
             State::Constructing(worker) | State::Alive(worker) if self.workers.remove(&worker).is_some() => {
-                actor.dying = Some(worker);
+                (actor.dying, killed) = (Some(worker), true);
                 out.push(Order::Kill { worker, why: error.message.clone() });
             }
             State::Args | State::Resting | State::Constructing(_) | State::Alive(_) | State::Dead(_) => {}
         }
+        let lingers = actor.dying.is_some() && !killed;
         let name = (actor.spec.namespace.clone(), actor.spec.name.clone());
         (actor.args, actor.kept) = (Vec::new(), Vec::new());
         actor.spec.class_bytes = Arc::from([]);
         for watcher in actor.watchers.drain(..) {
             let (client, error) = (watcher.client, error.clone());
-            out.push(Order::TellDead { client, actor: id, error, dying: actor.dying });
+            out.push(Order::TellDead { client, actor: id, error, dying: actor.dying, lingers });
         }
         if self.names.get(&name) == Some(&id) {
             self.names.remove(&name);

@@ -28,6 +28,8 @@
 //!   in a row rests before the next, each time longer ([`shoal_types::backoff`]).
 //! - GCS-7 one that is killed is dead at once; watchers are told which process is still to end. What its constructor keeps
 //!   until then is told to its creator also after the end.
+//! - GCS-8 one that has ended in order is dead while its process lives on for what it owns. That process still watches: it
+//!   may have calls to others whose results are waited for.
 #![deny(missing_docs)]
 
 mod actor;

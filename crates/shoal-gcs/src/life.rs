@@ -105,11 +105,11 @@ impl Gcs {
 
     pub(crate) fn on_watch(&mut self, id: ActorId, client: WorkerId, out: &mut Vec<Order>) {
         let Some(actor) = self.actors.get_mut(&id) else {
-            out.push(Order::TellDead { client, actor: id, error: texts::unknown(id), dying: None });
+            out.push(Order::TellDead { client, actor: id, error: texts::unknown(id), dying: None, lingers: false });
             return;
         };
         if let State::Dead(error) = &actor.state {
-            out.push(Order::TellDead { client, actor: id, error: error.clone(), dying: None });
+            out.push(Order::TellDead { client, actor: id, error: error.clone(), dying: None, lingers: false });
             return;
         }
         if actor.watchers.iter().all(|w| w.client != client) {

@@ -263,6 +263,24 @@ fn who_hears_that_an_actor_is_dead_hears_which_process_is_still_to_end() {
 }
 
 #[test]
+fn who_has_ended_in_order_and_lives_on_still_hears_of_those_that_it_watches() {
+    let mut w = World::new();
+    w.up(spec(1, ""), 20);
+    w.up(spec(2, ""), 21);
+    w.go(Event::Watch { actor: actor(2), client: client(20) });
+    let exit = Exit { text: "ended in order".into(), clean: true, lived: 0 };
+    let orders = w.go(Event::ClientLingers { client: client(20), exit });
+    let news = |o: &Order| matches!(o, Order::TellDead { dying: Some(d), lingers: true, .. } if *d == client(20));
+    assert!(orders.iter().any(news), "{orders:?}");
+    assert_eq!((w.state(1), w.state(2)), ("DEAD", "ALIVE"));
+    w.lose(21, crash());
+    assert!(w.heard(20, 2).dead.is_some(), "GCS-8: it waits for ever");
+    w.lose(20, crash());
+    assert!(w.killed.is_empty(), "it was asked for nothing: {:?}", w.killed);
+    assert!(w.heard(20, 1).dead.is_none(), "it watches others");
+}
+
+#[test]
 fn a_killed_actor_s_constructor_still_says_what_it_keeps() {
     let kept: Vec<RefWire> = vec![spec(1, "").handle];
     let started =

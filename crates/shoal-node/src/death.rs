@@ -71,7 +71,7 @@ impl Node {
         self.with_proc(worker, |proc| proc.saves = false);
         self.sched_event(SchedEvent::WorkerLingers(worker));
         let exit = Exit { text: format!("worker process of {worker} ended in order"), clean: true, lived: 0 };
-        self.gcs_event(GcsEvent::ClientLost { client: worker, exit });
+        self.gcs_event(GcsEvent::ClientLingers { client: worker, exit });
     }
 
     /// A driver or a tool is gone. `closed`: its connection is; else its process is, and children that it forked may

@@ -64,9 +64,9 @@ impl Node {
                 let rest = self.rest_of(actor);
                 self.send(client, &ToClient::ActorRestarting { actor, incarnation, error, rest }, Vec::new());
             }
-            GcsOrder::TellDead { client, actor, error, dying } => {
+            GcsOrder::TellDead { client, actor, error, dying, lingers } => {
                 let dying = dying.map(|worker| self.address_of(worker));
-                self.send(client, &ToClient::ActorDead { actor, error, dying }, Vec::new());
+                self.send(client, &ToClient::ActorDead { actor, error, dying, lingers }, Vec::new());
             }
             GcsOrder::End(worker) => {
                 self.with_proc(worker, |proc| proc.dismissed = true);

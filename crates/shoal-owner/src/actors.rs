@@ -25,7 +25,7 @@ use crate::{
     objects::{Dependent, Entry},
 };
 use rustc_hash::FxHashSet;
-use shoal_types::{ActorId, Address, Args, ErrorKind, ErrorValue, LaneId, ObjectId, RefWire, TaskId};
+use shoal_types::{ActorId, Address, Args, ErrorKind, ErrorValue, LaneId, ObjectId, RefWire, TaskId, WorkerId};
 use std::{collections::VecDeque, sync::Arc};
 
 #[derive(Clone, PartialEq, Debug)]
@@ -73,6 +73,8 @@ pub(crate) struct Actor {
     pub calls: FxHashSet<TaskId>,
     /// How many of them are abandoned.
     pub abandoned: usize,
+    /// It is dead, and lives on there for what it owns (DEATH-8).
+    pub lingers: Option<WorkerId>,
     places: u64,
     /// To be pumped at the end of this event.
     pub dirty: bool,
@@ -91,6 +93,7 @@ impl Actor {
             queue: VecDeque::new(),
             calls: FxHashSet::default(),
             abandoned: 0,
+            lingers: None,
             places: 0,
             dirty: false,
             creation: None,
@@ -251,7 +254,7 @@ impl Owner {
         &mut self,
         id: ActorId,
         error: ErrorValue,
-        dying: Option<Address>,
+        (dying, lingers): (Option<Address>, bool),
         out: &mut Vec<Order>,
     ) {
         let Some(actor) = self.actors.get_mut(&id).filter(|a| a.dead().is_none()) else { return };
@@ -264,12 +267,17 @@ impl Owner {
             self.actor_of.remove(&worker.worker);
         }
         let dying = dying.filter(|worker| !self.objects.dead.contains(&worker.worker));
+        actor.lingers = dying.filter(|_| lingers).map(|worker| worker.worker);
+        let made = actor.creation.take_if(|_| lingers && up.is_some());
         let lane = up.filter(|(_, worker)| Some(*worker) == dying).map(|(lane, _)| lane);
         for call in self.calls_in_order(id, |_| true) {
             match lane {
                 Some(lane) if self.is_call_in_flight(&call) => self.leave_call(call, lane, &error, out),
                 Some(_) | None => self.fail_call(call, error.clone(), out),
             }
+        }
+        if let Some(creation) = made {
+            self.unlend(&creation.args);
         }
         let is_lent = self.actors.get(&id).is_some_and(Actor::is_lent);
         match dying.filter(|_| is_lent) {

@@ -94,6 +94,9 @@ pub enum Event {
         refs: Vec<RefWire>,
     },
 
+    /// This process is an actor that ends, and lives on for what it owns: it answers nothing more (DEATH-8).
+    Lingers,
+
     // ---- from the daemon
     /// A lease.
     Granted {
@@ -151,6 +154,8 @@ pub enum Event {
         /// The process of its last life, which is still to end: it may go on with what it was sent until
         /// [`Event::WorkerLost`] (DEATH-7).
         dying: Option<Address>,
+        /// That has ended in order and lives on for what it owns: it answers nothing more (DEATH-8).
+        lingers: bool,
     },
     /// A process is gone: as a lease's worker, as a borrower, as an owner. Replies in its lanes were handled before.
     WorkerLost {

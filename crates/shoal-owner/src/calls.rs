@@ -21,7 +21,7 @@ use crate::{
     objects::{Count, Dependent},
     tasks::{Answer, Cancel, may_retry},
 };
-use shoal_types::{ActorId, CallSpec, ErrorValue, LaneId, ObjectId, TaskId, Value};
+use shoal_types::{ActorId, CallSpec, ErrorValue, LaneId, ObjectId, RefWire, TaskId, Value};
 use std::sync::Arc;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -168,10 +168,24 @@ impl Owner {
         let Some(call) = self.calls.get_mut(&id) else { return };
         match call.state {
             CallState::Pushed => out.push(Order::Withdraw { lane, task: id }),
-            CallState::Abandoned => return,
+            CallState::Abandoned => return self.unanswered(id, out),
             CallState::Waiting(_) | CallState::Queued | CallState::Resting(_) | CallState::Withdrawing => {}
         }
         self.abandon(id, error, out);
+    }
+
+    /// The process of its dead actor has taken it. If that lingers, it keeps what it was lent, and the call is over
+    /// (DEATH-8).
+    pub(crate) fn unanswered(&mut self, id: TaskId, out: &mut Vec<Order>) {
+        let Some(call) = self.calls.get(&id) else { return };
+        let Some(executor) = self.actors.get(&call.spec.actor).and_then(|a| a.lingers) else { return };
+        let owner_of = |id: &ObjectId| self.objects.map.get(id).map(|entry| entry.owner);
+        let inside = call.inside.iter().filter_map(|id| Some(RefWire { id: *id, owner: owner_of(id)? }));
+        let mut lent: Vec<RefWire> = call.spec.args.refs.iter().copied().chain(inside).collect();
+        lent.sort_unstable_by_key(|r| r.id);
+        lent.dedup_by_key(|r| r.id);
+        lent.iter().for_each(|r| self.objects.credit_kept(r, executor));
+        self.end_abandoned(id, out);
     }
 
     /// The user has the result; what was lent to the call stays lent until it is over.

@@ -102,7 +102,8 @@ impl Owner {
                 (CallState::Withdrawing, Some(_)) if done => self.fail_call(id, cancelled(), out),
                 (CallState::Withdrawing, Some(cancel)) => self.abandon_call(id, cancel, out),
                 (CallState::Abandoned, _) if done => self.end_abandoned(id, out),
-                (CallState::Pushed | CallState::Abandoned, _) => {}
+                (CallState::Abandoned, _) => self.unanswered(id, out),
+                (CallState::Pushed, _) => {}
                 (CallState::Waiting(_) | CallState::Queued | CallState::Resting(_), _) => {}
             }
         }

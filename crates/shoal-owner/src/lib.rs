@@ -148,6 +148,7 @@ impl Owner {
                 self.on_item(stream::Report { task, attempt, index, value, worker }, orders);
             }
             Event::StreamRead(handle) => self.on_stream_read(handle, orders),
+            Event::Lingers => self.on_lingers(),
             Event::Yielded { task, caller, refs } => self.on_yielded(task, caller, &refs, orders),
             Event::Withdrawn { task, done } => self.on_withdrawn(now, task, done, orders),
             Event::Granted { key, lease, lane, worker } => self.on_granted(now, key, lease, lane, worker, orders),
@@ -188,7 +189,9 @@ impl Owner {
             Event::ActorRestarting { actor, incarnation, error, rest, taken } => {
                 self.on_actor_restarting(actor, incarnation, (error, rest), &taken, orders);
             }
-            Event::ActorDead { actor, error, dying } => self.on_actor_dead(actor, error, dying, orders),
+            Event::ActorDead { actor, error, dying, lingers } => {
+                self.on_actor_dead(actor, error, (dying, lingers), orders);
+            }
             _ => unreachable!("handle sends only actors' events here"),
         }
     }
@@ -273,6 +276,13 @@ impl Owner {
         self.objects.flush_credits(orders);
         let kept = self.objects.keep(&lent, caller);
         orders.push(Order::Reply { task, kept });
+    }
+
+    /// DEATH-8.
+    fn on_lingers(&mut self) {
+        let mut unanswered: Vec<(TaskId, Vec<RefWire>)> = self.executing.drain().collect();
+        unanswered.sort_unstable_by_key(|(task, _)| *task);
+        unanswered.iter().for_each(|(_, lent)| self.objects.keep_all(lent));
     }
 
     fn on_peer(&mut self, from: Address, seq: u64, msg: PeerMsg, orders: &mut Vec<Order>) {

@@ -249,6 +249,18 @@ impl Objects {
         }
     }
 
+    /// A call that was lent these is never answered: each is kept, and its lender credits it when it hears of that.
+    pub fn keep_all(&mut self, lent: &[RefWire]) {
+        let mut seen = FxHashSet::default();
+        for r in lent {
+            let foreign = !self.is_mine(r);
+            if let Some(entry) = self.map.get_mut(&r.id).filter(|_| foreign && seen.insert(r.id)) {
+                entry.credits += 1;
+            }
+            self.sub(&r.id, Count::Executing);
+        }
+    }
+
     /// The refs among those lent that stay here after the call, once each; with the reply the lender credits us.
     pub fn keep(&mut self, lent: &[RefWire], lender: Address) -> Vec<RefWire> {
         let mut kept: Vec<RefWire> = Vec::new();

@@ -23,12 +23,12 @@ fn resting(incarnation: u32, rest: u64) -> Event {
 }
 
 fn dead() -> Event {
-    Event::ActorDead { actor: actor(A), error: error(ErrorKind::ActorDied), dying: None }
+    Event::ActorDead { actor: actor(A), error: error(ErrorKind::ActorDied), dying: None, lingers: false }
 }
 
 /// It was killed, and worker 20 is not gone yet.
 fn killed() -> Event {
-    Event::ActorDead { actor: actor(A), error: error(ErrorKind::ActorDied), dying: Some(address(20)) }
+    Event::ActorDead { actor: actor(A), error: error(ErrorKind::ActorDied), dying: Some(address(20)), lingers: false }
 }
 
 fn free(n: u64) -> Order {

@@ -115,7 +115,12 @@ fn lost(worker: u8) -> Event {
 
 /// The actor was killed; its process is not gone yet.
 fn killed(worker: u8) -> Event {
-    Event::ActorDead { actor: actor(A), error: error(ErrorKind::ActorDied), dying: Some(address(worker)) }
+    Event::ActorDead {
+        actor: actor(A),
+        error: error(ErrorKind::ActorDied),
+        dying: Some(address(worker)),
+        lingers: false,
+    }
 }
 
 /// An object of the process, put.
@@ -148,7 +153,10 @@ fn what_a_constructor_kept_is_credited_also_after_its_death() {
     // The creator: first that it died, then that it was up, then that it is dead for good.
     net.feed(CREATOR, lost(WORKER));
     net.feed(CREATOR, up(0, WORKER, vec![x]));
-    net.feed(CREATOR, Event::ActorDead { actor: actor(A), error: error(ErrorKind::ActorDied), dying: None });
+    net.feed(
+        CREATOR,
+        Event::ActorDead { actor: actor(A), error: error(ErrorKind::ActorDied), dying: None, lingers: false },
+    );
     net.feed(CREATOR, Event::RefsDropped(vec![handle, first]));
     assert!(!net.core(CREATOR).knows(&x.id));
     // Its release overtakes the dead worker's credit for the caller.
@@ -262,4 +270,31 @@ fn what_a_killed_actor_had_passed_on_is_held_until_its_process_is_gone() {
     net.feed(CALLER, Event::RefsDropped(vec![ObjectId::new(second, 0)]));
     net.deliver(CALLER, OWNER);
     assert!(!net.core(OWNER).knows(&x.id), "COUNT-1: left");
+}
+
+/// An actor ends itself in a call, and lives on for what it owns: that call is never answered, and nobody may wait for the
+/// process to go, which may wait for its refs to go. What the call was lent is the actor's own now.
+#[test]
+fn what_an_actor_that_ends_itself_was_lent_is_its_own() {
+    let mut net = Net::default();
+    let x = put(&mut net, OWNER, inline(&[]));
+    let first = net.gets(CALLER, 1, x, OWNER);
+    let task = net.lends(CALLER, 0, WORKER, &[x, x]);
+    net.feed(OWNER, Event::RefsDropped(vec![x.id]));
+    net.feed(WORKER, Event::CallTaken { task, refs: vec![x] });
+    let value = put(&mut net, WORKER, inline(&[x]));
+    net.feed(WORKER, Event::Lingers);
+    let (error, dying) = (error(ErrorKind::ActorDied), Some(address(WORKER)));
+    let lane = LaneId(u64::from(WORKER));
+    let told = net.feed(CALLER, Event::ActorDead { actor: actor(A), error, dying, lingers: true });
+    assert!(told.contains(&Order::Withdraw { lane, task }), "it may not have taken the call: {told:?}");
+    net.feed(CALLER, Event::Withdrawn { task, done: false });
+    net.feed(CALLER, Event::RefsDropped(vec![first, ObjectId::new(task, 0)]));
+    assert!(!net.core(CALLER).knows(&x.id), "DEATH-8: lent as long as the process lives");
+    net.deliver(CALLER, OWNER);
+    assert!(net.core(OWNER).knows(&x.id), "DEATH-8: freed while a value of the actor holds it");
+    net.feed(WORKER, Event::RefsDropped(vec![value.id]));
+    net.deliver(WORKER, OWNER);
+    assert!(!net.core(OWNER).knows(&x.id), "COUNT-1: left");
+    assert!(!net.core(WORKER).knows(&x.id));
 }

@@ -378,7 +378,7 @@ fn a_generator_of_an_actor_that_dies_ends_with_the_reason() {
     w.feed(Event::ActorUp { actor, incarnation: 0, lane, worker, kept: vec![] });
     w.on(yields(1, 0, 0, inline(&[])), &[news(1)]);
     let error = error(ErrorKind::ActorDied);
-    w.on(Event::ActorDead { actor, error, dying: None }, &[news(1), over(1)]);
+    w.on(Event::ActorDead { actor, error, dying: None, lingers: false }, &[news(1), over(1)]);
     w.reads(0, &[]);
     w.reads(1, &[]);
     w.next_is(Next::End);

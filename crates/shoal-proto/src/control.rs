@@ -428,8 +428,10 @@ pub enum ToClient {
         actor: ActorId,
         /// Why.
         error: ErrorValue,
-        /// The process of its last life, which was killed and is not gone yet: [`ToClient::WorkerDied`] follows.
+        /// The process of its last life, which is not gone yet: [`ToClient::WorkerDied`] follows.
         dying: Option<Address>,
+        /// That was not killed: it has ended in order, and lives on for what it owns ([`ToNode::Lingering`]).
+        lingers: bool,
     },
     /// A client of this node is gone. Comes after everything that it relayed.
     WorkerDied {

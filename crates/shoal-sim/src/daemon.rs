@@ -36,6 +36,15 @@ struct Actor {
     unwanted: bool,
 }
 
+/// What becomes of the process of an actor that is dead.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// It is killed.
+    Killed,
+    /// It lives on for what it owns.
+    Exits,
+}
+
 #[derive(Default)]
 pub(crate) struct Daemon {
     wishes: BTreeMap<(Pid, u32), Wish>,
@@ -93,6 +102,10 @@ impl Daemon {
             unwanted: false,
         };
         self.actors.insert(id, actor);
+    }
+
+    pub fn is_living(&self, id: &ActorId) -> bool {
+        self.actors[id].dead.is_none()
     }
 
     pub fn living_actors(&self) -> usize {
@@ -176,7 +189,7 @@ impl World {
     pub(crate) fn watch_actor(&mut self, pid: Pid, id: ActorId) {
         let Some(actor) = self.daemon.actors.get_mut(&id) else { return };
         if let Some(error) = &actor.dead {
-            let news = News::ActorDead { actor: id, worker: None, dying: false, error: error.clone() };
+            let news = News::ActorDead { actor: id, worker: None, dying: false, lingers: false, error: error.clone() };
             self.processes[pid].inbox.push_back(news);
             return;
         }
@@ -196,7 +209,7 @@ impl World {
     pub(crate) fn start_actor(&mut self, pid: Pid, id: ActorId, error: Option<ErrorValue>) {
         let Some(actor) = self.daemon.actors.get(&id) else { return };
         match error {
-            Some(error) => self.bury(id, false, error),
+            Some(error) => self.bury(id, End::Killed, error),
             None => {
                 let refs = self.resolved(pid, &actor.args);
                 self.daemon.actors.get_mut(&id).expect("just seen").refs = Some(refs);
@@ -244,29 +257,54 @@ impl World {
     pub(crate) fn end_unwanted(&mut self, id: ActorId) {
         let Some(actor) = self.daemon.actors.get(&id) else { return };
         let constructing = actor.worker.is_some() && !actor.up;
-        if actor.unwanted && !constructing && actor.dead.is_none() {
-            self.bury(id, false, ErrorValue::new(ErrorKind::ActorDied, "no handle is left"));
+        if !actor.unwanted || constructing || actor.dead.is_some() {
+            return;
+        }
+        // Where a death has cost its handle a count, there are still calls.
+        match actor.worker.filter(|w| self.processes[*w].alive) {
+            Some(worker) => self.exits(worker, id),
+            None => self.bury(id, End::Killed, ErrorValue::new(ErrorKind::ActorDied, "no handle is left")),
         }
     }
 
-    /// The actor is dead for good; its process, if it lives, is killed, or else free.
-    fn bury(&mut self, id: ActorId, killed: bool, error: ErrorValue) {
+    /// The actor is dead for good; of its process, if it lives, `end` says what becomes.
+    fn bury(&mut self, id: ActorId, end: End, error: ErrorValue) {
         let Some(actor) = self.daemon.actors.get_mut(&id).filter(|a| a.dead.is_none()) else { return };
         actor.dead = Some(error.clone());
         actor.refs = None;
         let worker = actor.worker.take();
-        let dying = killed && worker.is_some_and(|w| self.processes[w].alive);
+        let dying = worker.is_some_and(|w| self.processes[w].alive);
+        let lingers = dying && end == End::Exits;
         actor.dying = worker.filter(|_| dying);
         for pid in std::mem::take(&mut actor.watchers) {
             if self.processes[pid].alive {
-                self.processes[pid].inbox.push_back(News::ActorDead { actor: id, worker, dying, error: error.clone() });
+                let error = error.clone();
+                self.processes[pid].inbox.push_back(News::ActorDead { actor: id, worker, dying, lingers, error });
             }
         }
         match worker.filter(|w| self.processes[*w].alive) {
-            Some(worker) if dying => self.doom(worker),
-            Some(worker) => self.processes[worker].role = Role::Free,
+            Some(worker) if lingers => self.processes[worker].role = Role::Lingers,
+            Some(worker) => self.doom(worker),
             None => {}
         }
+    }
+
+    /// An actor ends in a call, which is never answered, nor are the others that run there; it lives on for what it
+    /// owns, and some arguments are kept.
+    pub(crate) fn exits(&mut self, pid: Pid, id: ActorId) {
+        self.feed(pid, Event::Lingers);
+        if !self.processes[pid].alive {
+            return;
+        }
+        self.bury(id, End::Exits, ErrorValue::new(ErrorKind::ActorDied, "it has ended itself"));
+        let running = std::mem::take(&mut self.processes[pid].running);
+        let (mut dropped, refs) = (Vec::new(), running.into_iter().flat_map(|r| r.args));
+        for r in refs.collect::<Vec<_>>() {
+            let kept = self.choices.one_in(2);
+            if kept { self.processes[pid].vars.push(r) } else { dropped.push(r) }
+        }
+        let ids = self.all_of(pid, &dropped);
+        self.feed(pid, Event::RefsDropped(ids));
     }
 
     /// `shoal.kill()` of an actor: for good, or this life.
@@ -275,7 +313,7 @@ impl World {
         if actor.restarts > 0 && self.choices.one_in(2) {
             actor.worker.into_iter().for_each(|worker| self.doom(worker));
         } else {
-            self.bury(id, true, ErrorValue::new(ErrorKind::ActorDied, "killed by shoal.kill()"));
+            self.bury(id, End::Killed, ErrorValue::new(ErrorKind::ActorDied, "killed by shoal.kill()"));
         }
     }
 
@@ -378,7 +416,7 @@ impl World {
         let actor = self.daemon.actors.get_mut(&id).expect("just listed");
         if actor.creator == dead || actor.restarts == 0 {
             let error = ErrorValue::new(ErrorKind::ActorDied, format!("process {dead} was killed"));
-            return self.bury(id, true, error);
+            return self.bury(id, End::Killed, error);
         }
         actor.restarts -= 1;
         let incarnation = actor.incarnation;

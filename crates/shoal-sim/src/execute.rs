@@ -8,6 +8,9 @@ use shoal_owner::Event;
 use shoal_types::{ArenaLoc, ErrorKind, ErrorValue, ObjectId, RefWire, TaskId, Value, is_stream};
 use std::sync::Arc;
 
+/// One in so many calls of an actor ends it.
+const EXITS: usize = 20;
+
 impl World {
     /// Some process takes a request or ends a call. False when there is none.
     pub(crate) fn execute_one(&mut self, may_linger: bool) -> bool {
@@ -46,6 +49,7 @@ impl World {
             let limit = match process.role {
                 Role::Actor(id) if self.daemon.is_unordered(&id) => 3,
                 Role::Actor(_) | Role::Free | Role::Leased(_) => 1,
+                Role::Lingers => 0,
             };
             let up = !process.running.iter().any(|r| r.constructs.is_some());
             process.alive && up && process.running.len() < limit && lane.requests.iter().any(|r| !r.taken)
@@ -153,6 +157,13 @@ impl World {
             if !self.processes[pid].alive {
                 return;
             }
+        }
+        if let Role::Actor(id) = self.processes[pid].role
+            && self.processes[pid].running.iter().all(|r| r.constructs.is_none())
+            && self.daemon.is_living(&id)
+            && self.choices.one_in(EXITS)
+        {
+            return self.exits(pid, id);
         }
         let mut running = self.processes[pid].running.remove(at);
         // Some arguments are kept by the user's code: in a global, or in the actor.

@@ -38,6 +38,8 @@ pub(crate) enum Role {
     Free,
     Leased(LeaseId),
     Actor(ActorId),
+    /// It was an actor, and lives on for what it owns.
+    Lingers,
 }
 
 /// A call that runs.
@@ -121,7 +123,7 @@ pub(crate) enum News {
     WantedBack(LeaseId),
     ActorUp { actor: ActorId, incarnation: u32, worker: Pid, kept: Vec<RefWire> },
     ActorRestarting { actor: ActorId, incarnation: u32, worker: Pid },
-    ActorDead { actor: ActorId, worker: Option<Pid>, dying: bool, error: ErrorValue },
+    ActorDead { actor: ActorId, worker: Option<Pid>, dying: bool, lingers: bool, error: ErrorValue },
 }
 
 impl News {

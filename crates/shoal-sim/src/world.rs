@@ -510,9 +510,9 @@ impl World {
                 let error = ErrorValue::new(ErrorKind::WorkerCrashed, "killed");
                 Event::ActorRestarting { actor, incarnation, error, rest: 0, taken }
             }
-            News::ActorDead { actor, worker, dying, error } => {
+            News::ActorDead { actor, worker, dying, lingers, error } => {
                 worker.map(|w| self.last_words(pid, w));
-                Event::ActorDead { actor, error, dying: worker.filter(|_| dying).map(address) }
+                Event::ActorDead { actor, error, dying: worker.filter(|_| dying).map(address), lingers }
             }
         };
         if self.processes[pid].alive {

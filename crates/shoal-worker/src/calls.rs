@@ -151,11 +151,11 @@ impl Runtime {
                 let taken = self.taken_of_actor(&mut state, actor, incarnation);
                 Event::ActorRestarting { actor, incarnation, error, rest, taken }
             }
-            ToClient::ActorDead { actor, error, dying } => {
+            ToClient::ActorDead { actor, error, dying, lingers } => {
                 if let Some(ActorLane { lane, .. }) = state.actors.remove(&actor) {
                     self.read_lane(&mut state, lane);
                 }
-                Event::ActorDead { actor, error, dying }
+                Event::ActorDead { actor, error, dying, lingers }
             }
             msg => {
                 shoal_net::say!("the daemon said {msg:?} out of turn");

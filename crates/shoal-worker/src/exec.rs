@@ -362,9 +362,12 @@ impl Runtime {
     /// This worker is done. If others hold what it owns, or it has unfinished children, the daemon takes its lease or
     /// actor away and the thread sleeps until nobody needs it (OWN-6). Without the GIL.
     pub fn linger(&self) {
-        if !self.lock().owner.holds_for_others() {
+        let mut state = self.lock();
+        if !state.owner.holds_for_others() {
             return;
         }
+        self.feed(&mut state, Event::Lingers);
+        drop(state);
         self.tell_node(&ToNode::Lingering);
         self.executor.lingering.store(true, SeqCst);
         self.kick.kick();

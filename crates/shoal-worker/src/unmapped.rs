@@ -34,7 +34,7 @@ pub(crate) fn instead(state: &mut State, event: Event) -> [Option<Event>; 2] {
         // It lives: what it was made with stays lent, and what it keeps of that is credited.
         Event::ActorUp { actor, worker, .. } => {
             let error = ErrorValue { actor: Some(actor), ..error };
-            [Some(Event::ActorDead { actor, error, dying: Some(worker) }), Some(event)]
+            [Some(Event::ActorDead { actor, error, dying: Some(worker), lingers: false }), Some(event)]
         }
         event => [Some(event), None],
     }
