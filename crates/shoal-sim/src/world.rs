@@ -3,7 +3,7 @@ use crate::{
     audit::Audit,
     choices::Choices,
     daemon::Daemon,
-    process::{Lane, News, Pid, Process, address, lane_id},
+    process::{Lane, News, Pid, Process, Role, address, lane_id},
     schedule::{Schedule, Scheduler, Source},
 };
 use shoal_owner::Event;
@@ -311,7 +311,8 @@ impl World {
 
     pub(crate) fn spawn(&mut self) -> Option<Pid> {
         let most = if self.options.habit == Habit::Lending { MAX_LENDERS } else { MAX_PROCESSES };
-        if self.alive().len() >= most {
+        // Who only lingers takes nobody's place.
+        if self.alive().into_iter().filter(|p| self.processes[*p].role != Role::Lingers).count() >= most {
             return None;
         }
         let pid = self.processes.len();
