@@ -447,6 +447,46 @@ def test_a_state_that_cant_be_pickled_is_told_when_the_actor_is_made(shared_inst
     assert isinstance(info.value.__cause__, PersistenceError)
 
 
+class SavesOnly:
+    def __init__(self, state):
+        self.state = state
+
+    def __shoal_save__(self):
+        return self.state
+
+    def __ray_ready__(self): ...
+
+
+@pytest.mark.parametrize(("state", "kind"), [(7, "int"), (None, "NoneType"), ((1, 2), "tuple")])
+def test_a_state_that_could_not_be_given_back_is_told_when_the_actor_is_made(shared_instance, tmp_path, state, kind):
+    store = FilePersistence(tmp_path)
+    actor = shoal.remote(persistent=Persistence(store, "k"))(SavesOnly).remote(state)
+    text = rf"__shoal_save__\(\) of SavesOnly returned a {kind}: define __shoal_restore__\(state\) to take it back"
+    with pytest.raises(ActorDiedError, match=text):
+        shoal.get(actor.__ray_ready__.remote())
+    assert store.list() == []
+
+
+def test_attributes_that_a_hook_chooses_come_back_without_a_second_hook(shared_instance, tmp_path):
+    class Chooses(Counter):
+        def __shoal_save__(self):
+            return {"n": self.n}
+
+    actor = shoal.remote(max_restarts=-1, persistent=Persistence(FilePersistence(tmp_path), "k"))(Chooses).remote()
+    assert shoal.get(actor.add.remote()) == 1
+    kill(actor)
+    assert ask(actor.add) == 2
+
+
+def test_what_another_class_saved_is_not_taken_for_attributes(shared_instance, tmp_path):
+    store = FilePersistence(tmp_path)
+    store.save("counter", [1, 2, 3])
+    text = r"what is saved as 'counter' is a list, and no dict of attributes: Counter needs __shoal_restore__\(state\)"
+    with pytest.raises(ActorDiedError, match=text):
+        shoal.get(make("sync", store).get.remote())
+    assert store.restore("counter") == [1, 2, 3]
+
+
 def test_hooks_are_plain_methods(shared_instance, tmp_path):
     class Odd:
         async def __shoal_save__(self): ...

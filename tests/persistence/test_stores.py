@@ -187,6 +187,32 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_value(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["k.state"]
 
 
+def test_a_save_is_on_the_disk_before_it_takes_the_place_of_the_one_before(tmp_path, monkeypatch):
+    """Seen by the order of the system calls: only a crash of the machine could show it."""
+    calls = []
+
+    def noted(name, call, told):
+        def noting(*args):
+            calls.append((name, os.path.relpath(told(args[0]), tmp_path)))
+            return call(*args)
+
+        monkeypatch.setattr(os, name, noting)
+
+    noted("fsync", os.fsync, lambda handle: os.readlink(f"/proc/self/fd/{handle}"))
+    noted("rename", os.rename, lambda path: path)
+    noted("unlink", os.unlink, lambda path: path)
+    store = FilePersistence(tmp_path / "a" / "b")
+    store.save("k", 1)
+    replaced = [("fsync", "a/b/k.state.new"), ("rename", "a/b/k.state.new"), ("fsync", "a/b")]
+    assert calls == [("fsync", "."), ("fsync", "a"), *replaced]
+    calls.clear()
+    store.save("k", 2)
+    assert calls == replaced
+    calls.clear()
+    store.delete("k")
+    assert calls == [("unlink", "a/b/k.state"), ("fsync", "a/b")]
+
+
 def test_two_writers_of_a_key_take_turns(tmp_path):
     store, values = FilePersistence(tmp_path), [bytes([n]) * 1_000_000 for n in range(4)]
 
@@ -288,9 +314,10 @@ def test_a_log_keeps_the_events_since_the_snapshot(tmp_path):
     log = total(tmp_path, snapshot_every=4)
     assert [log.append(n) for n in range(1, 7)] == [1, 3, 6, 10, 15, 21]
     assert list(log.events()) == [5, 6]
-    assert FilePersistence(tmp_path).list() == [*(f"log/event/{n:016}" for n in (5, 6)), "log/snapshot"]
+    assert FilePersistence(tmp_path).list() == [*(f"log/event/{n:016}" for n in (4, 5, 6)), "log/snapshot"]
     log.snapshot()
-    assert FilePersistence(tmp_path).list() == ["log/snapshot"]
+    assert FilePersistence(tmp_path).list() == [f"log/event/{6:016}", "log/snapshot"]
+    assert list(log.events()) == []
     assert (log.state, len(log)) == (total(tmp_path).state, len(total(tmp_path))) == (21, 6)
 
 
@@ -333,6 +360,24 @@ def test_after_a_failed_save_the_store_says_what_happened(tmp_path):
     assert log.append(5) == 6
 
 
+@pytest.mark.parametrize("history", [False, True])
+@pytest.mark.parametrize("snapshot_every", [1, 2, 3, 100])
+def test_what_another_process_logged_meanwhile_is_not_overwritten(tmp_path, snapshot_every, history):
+    options = {"snapshot_every": snapshot_every, "history": history}
+    for before, between in ((0, 1), (0, 3), (1, 1), (2, 1), (2, 4), (3, 2)):
+        folder = tmp_path / f"{before}.{between}"
+        one, other = total(folder, **options), total(folder, **options)
+        kept = [one.append(1) for _ in range(before)]
+        assert (one.state, other.state) == (before, before) and len(kept) == before
+        for _ in range(between):
+            other.append(10)
+        with pytest.raises(PersistenceError, match="another process has written to the log 'log' since") as info:
+            one.append(1)
+        assert info.value.key == "log"
+        assert one.append(100) == before + 10 * between + 100 == total(folder, **options).state
+        assert len(total(folder, **options)) == before + between + 1
+
+
 def test_a_log_that_travels_is_read_anew(tmp_path):
     log = EventLog(FilePersistence(tmp_path), "log", apply=max, initial=0)
     log.append(3)
@@ -350,6 +395,12 @@ WORDS = {
     ),
     "EventLog(store, 'k', apply=max, initial=0, history=1)": (
         "TypeError: EventLog(history=) takes True or False, not 1 (int)"
+    ),
+    "EventLog('folder', 'k', apply=max, initial=0)": (
+        "TypeError: EventLog(store=) takes an object with exists, save and restore, not 'folder' (str)"
+    ),
+    "EventLog(store, 'k', apply=None, initial=0)": (
+        "TypeError: EventLog(apply=) takes a function of a state and an event, not None (NoneType)"
     ),
     "SQLAlchemyPersistence('sqlite://').save('k' * 513, 0)": (
         "ValueError: a key of SQLAlchemyPersistence has at most 512 characters, not 513"

@@ -31,7 +31,7 @@ class ActorState:
         """Gives the instance what is saved; where nothing is, saves what `__init__` made.
 
         Raises:
-            PersistenceError: The store failed, or the state can't be pickled.
+            PersistenceError: The store failed, or the state can't be pickled, or not be given back.
             Exception: What `__shoal_save__` or `__shoal_restore__` raises.
         """
         for hook in ("__shoal_save__", "__shoal_restore__"):
@@ -41,11 +41,14 @@ class ActorState:
             self.save(self.take)
             return
         state = self._ask("restoring", self._store.restore, self.key)
-        restore = getattr(self._instance, "__shoal_restore__", None)
+        restore = self._restore_hook()
         if restore is not None:
             restore(state)
-        else:
+        elif _are_attributes(state):
             _set_attributes(self._instance, state)
+        else:
+            text = f"what is saved as {self.key!r} is a {type(state).__qualname__}, and no dict of attributes"
+            raise PersistenceError(f"{text}: {self._name} needs __shoal_restore__(state) to take it", key=self.key)
 
     def take(self) -> bytes:
         """The state now, pickled (STATE-1)."""
@@ -55,6 +58,10 @@ class ActorState:
         except Exception as error:
             text = f"__shoal_save__() of {self._name} raised {type(error).__name__}: {error}"
             raise PersistenceError(text, key=self.key) from error
+        if (state is None or not _are_attributes(state)) and save is not None and self._restore_hook() is None:
+            text = f"__shoal_save__() of {self._name} returned a {type(state).__qualname__}"
+            hint = "define __shoal_restore__(state) to take it back, or return a dict of attributes"
+            raise PersistenceError(f"{text}: {hint}", key=self.key)
         try:
             return to_bytes(state)
         except Exception as error:
@@ -84,6 +91,10 @@ class ActorState:
                 self._ask("saving", self._store.save, self.key, pickle.loads(pickled))
             self._written = digest
 
+    def _restore_hook(self) -> Callable[[Any], None] | None:
+        hook: Callable[[Any], None] | None = getattr(self._instance, "__shoal_restore__", None)
+        return hook
+
     def _ask(self, what: str, question: Callable[..., Any], *args: Any) -> Any:
         try:
             return question(*args)
@@ -92,6 +103,12 @@ class ActorState:
         except Exception as error:
             text = f"{what} the state of {self._name} as {self.key!r} failed: {type(error).__name__}: {error}"
             raise PersistenceError(text, key=self.key) from error
+
+
+def _are_attributes(state: Any) -> bool:
+    """Whether it is what `object.__getstate__` gives: a dict, `None`, or a pair of such, the second for `__slots__`."""
+    parts = state if isinstance(state, tuple) and len(state) == 2 else (state,)
+    return all(part is None or isinstance(part, dict) for part in parts)
 
 
 def _set_attributes(instance: Any, state: Any) -> None:

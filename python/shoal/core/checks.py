@@ -11,6 +11,8 @@ STREAMING, DYNAMIC = -1, -2
 """What `num_returns` is for the two kinds of generators."""
 _GENERATORS = {"streaming": STREAMING, "dynamic": DYNAMIC}
 _MOST_RETURNS = 1_000_000
+_MOST = 2**31 - 1
+"""Of a count."""
 
 # Resources are counted in steps of 1/10,000.
 _STEPS = 10_000
@@ -57,22 +59,20 @@ def gpu_amount(name: str, value: Any) -> float:
 
 def byte_count(name: str, value: Any) -> int:
     """A number of bytes > 0; a float counts when it is whole."""
-    takes = "a whole number of bytes > 0"
-    if isinstance(value, bool) or not (hasattr(value, "__index__") or isinstance(value, float)):
-        raise wrong_type(name, takes, value)
-    if value != int(value) or value <= 0:
-        raise wrong_value(name, takes, value)
-    return int(value)
+    return _bytes(name, value, "a whole number of bytes > 0", least=1)
 
 
 def memory_amount(name: str, value: Any) -> float:
     """A number of bytes ≥ 0."""
-    takes = "a number of bytes ≥ 0"
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    return float(_bytes(name, value, "a number of bytes ≥ 0", least=0))
+
+
+def _bytes(name: str, value: Any, takes: str, *, least: int) -> int:
+    if isinstance(value, bool) or not (hasattr(value, "__index__") or isinstance(value, float)):
         raise wrong_type(name, takes, value)
-    if value < 0 or value != int(value):
+    if not math.isfinite(value) or value != int(value) or value < least:
         raise wrong_value(name, takes, value)
-    return float(value)
+    return int(value)
 
 
 def whole(minimum: int, *, minus_one: str = "") -> Check:
@@ -85,6 +85,8 @@ def whole(minimum: int, *, minus_one: str = "") -> Check:
         number = value.__index__()
         if number < minimum and not (minus_one and number == -1):
             raise wrong_value(name, takes, value)
+        if number > _MOST:
+            raise wrong_value(name, f"at most {_MOST:,}", value)
         return int(number)
 
     return check
@@ -225,6 +227,14 @@ def concurrency_groups(name: str, value: Any) -> dict[str, int]:
     if not isinstance(value, Mapping):
         raise wrong_type(name, takes, value)
     return {text(f"{name}'s names", key): int(whole(1)(f"{name}[{key!r}]", limit)) for key, limit in value.items()}
+
+
+def store(name: str, value: Any) -> Any:
+    """A store of values by key, as those of `shoal.util.persistence`."""
+    methods = ("exists", "save", "restore")
+    if isinstance(value, type) or not all(callable(getattr(value, method, None)) for method in methods):
+        raise wrong_type(name, "an object with exists, save and restore", value)
+    return value
 
 
 def persistence(name: str, value: Any) -> Any:

@@ -3,8 +3,6 @@
 import math
 from typing import Any
 
-_METHODS = ("exists", "save", "restore")
-
 
 class Persistence:
     """Where the state of an actor is saved, under which key, and when: `@remote(persistent=Persistence(...))`.
@@ -32,9 +30,7 @@ class Persistence:
     def __init__(self, store: Any, key: str, every: str | float = "call") -> None:
         from shoal.core import checks
 
-        if isinstance(store, type) or not all(callable(getattr(store, name, None)) for name in _METHODS):
-            raise checks.wrong_type("Persistence(store=)", "an object with exists, save and restore", store)
-        self.store, self.key = store, checks.text("Persistence(key=)", key)
+        self.store, self.key = checks.store("Persistence(store=)", store), checks.text("Persistence(key=)", key)
         self.every = every if every == "call" else _seconds(every)
 
     @property

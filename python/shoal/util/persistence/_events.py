@@ -3,6 +3,8 @@
 - EVENT-1 events are numbered from 1 without gaps; each is a value of its own in the store, saved before it counts.
 - EVENT-2 the snapshot says up to which number it is; what it covers is forgotten only after it was saved.
 - EVENT-3 after a failed save the store decides what happened: the state is read from it again.
+- EVENT-4 the latest event stays, also when a snapshot covers it. So a log that finds the next event there, or its own
+  latest gone, knows that another one has written meanwhile, and overwrites nothing.
 """
 
 import threading
@@ -10,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
 from shoal.core import checks
+from shoal.exceptions import PersistenceError
 from shoal.util.persistence._base import BasePersistence
 
 State = TypeVar("State")
@@ -19,7 +22,8 @@ class EventLog(Generic[State]):
     """A log of events in a store, the state that they add up to, and a snapshot of it now and then.
 
     It is read from the store when it is first used: the latest snapshot, then each later event by `apply`. One process
-    writes a log at a time.
+    writes a log at a time: `append` looks whether another has written since, but between that look and its own save
+    nothing holds the other up.
 
     Args:
         store: Where; any store of this module, or one's own.
@@ -31,6 +35,7 @@ class EventLog(Generic[State]):
         history: Whether events that a snapshot covers stay (`events()` gives them).
 
     Raises:
+        TypeError: `store` has no `exists`, `save` and `restore`, or `apply` is no function.
         ValueError: `snapshot_every` is below 1, or the store can't delete and `history` is false.
 
     Example:
@@ -57,7 +62,9 @@ class EventLog(Generic[State]):
         snapshot_every: int = 100,
         history: bool = False,
     ) -> None:
-        self._store, self._key = store, checks.text("EventLog(key=)", key)
+        self._store, self._key = checks.store("EventLog(store=)", store), checks.text("EventLog(key=)", key)
+        if not callable(apply):
+            raise checks.wrong_type("EventLog(apply=)", "a function of a state and an event", apply)
         self._apply, self._initial = apply, initial
         self._every = int(checks.whole(1)("EventLog(snapshot_every=)", snapshot_every))
         self._history = checks.truth("EventLog(history=)", history)
@@ -94,13 +101,15 @@ class EventLog(Generic[State]):
             The state after it.
 
         Raises:
-            PersistenceError: It could not be saved; `state` then is what the store says.
+            PersistenceError: It could not be saved, or another process has written to the log since it was read here;
+                the event is not logged then, and the log is read again, so that the next `append` may succeed.
             Exception: What `apply` raises; the event is then not logged, and the state is read again.
         """
         with self._lock:
             state, number, snapshot = self._load()
             # Whatever goes wrong from here on: what counts is in the store (EVENT-3).
             self._known = None
+            self._check_alone(number)
             state = self._apply(state, event)
             number += 1
             self._store.save(self._event(number), event)
@@ -132,7 +141,7 @@ class EventLog(Generic[State]):
         return self._known
 
     def _replay(self) -> tuple[State, int, int]:
-        saved = self._store.restore(f"{self._key}/snapshot")
+        saved = self._store.restore(self._snapshot)
         if saved is None:
             state, snapshot = self._first(), 0
         else:
@@ -142,6 +151,17 @@ class EventLog(Generic[State]):
             number += 1
             state = self._apply(state, self._store.restore(self._event(number)))
         return state, number, snapshot
+
+    def _check_alone(self, number: int) -> None:
+        """Raises when the latest event isn't number `number` any more (EVENT-4)."""
+        exists = self._store.exists
+        # With history nothing goes; then what comes next says it all.
+        covered = not self._history and (not exists(self._event(number)) if number else exists(self._snapshot))
+        if covered or exists(self._event(number + 1)):
+            text = (
+                f"another process has written to the log {self._key!r} since it was read here; this event is not logged"
+            )
+            raise PersistenceError(f"{text}, the next one may be: the log is read again", key=self._key)
 
     def _first(self) -> State:
         initial: Any = self._initial
@@ -153,10 +173,14 @@ class EventLog(Generic[State]):
         return copy.deepcopy(initial)  # type: ignore[no-any-return]
 
     def _save_snapshot(self, state: State, number: int, before: int) -> None:
-        self._store.save(f"{self._key}/snapshot", {"number": number, "state": state})
+        self._store.save(self._snapshot, {"number": number, "state": state})
         if not self._history:
-            for old in range(before + 1, number + 1):
+            for old in range(before, number):
                 self._store.delete(self._event(old))
+
+    @property
+    def _snapshot(self) -> str:
+        return f"{self._key}/snapshot"
 
     def _event(self, number: int) -> str:
         return f"{self._key}/event/{number:016}"

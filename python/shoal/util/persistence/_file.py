@@ -1,7 +1,7 @@
 """Values as files of one folder.
 
-- FILE-1 a file is written beside its place, synced, renamed over the old one, and the folder is synced: after a crash
-  at any moment the old value is there or the new one.
+- FILE-1 a file is written beside its place, synced, renamed over the old one, and the folder is synced, as is each
+  folder in which one was made for it: after a crash at any moment the old value is there or the new one.
 - FILE-2 who writes holds a lock on the file beside, which the kernel lifts when the process ends; so two writers take
   turns, and what a killed one left is used again, not added to.
 
@@ -9,6 +9,7 @@
 """
 
 import builtins
+import contextlib
 import fcntl
 import os
 from collections.abc import Sequence
@@ -77,7 +78,7 @@ class FilePersistence(BytesPersistence):
         for part in body:
             digest.update(part)
         try:
-            os.makedirs(self.folder, exist_ok=True)
+            _make_folder(self.folder)
             self._replace(self._path(key), [_MAGIC, digest.digest(), *body])
         except OSError as error:
             raise failed("writing", key, error) from error
@@ -157,6 +158,16 @@ def _stat(path: str) -> os.stat_result | None:
         return os.stat(path)
     except FileNotFoundError:
         return None
+
+
+def _make_folder(folder: str) -> None:
+    """Makes a folder and those around it, so that a crash of the machine doesn't take it away again."""
+    if not os.path.exists(folder):
+        around = os.path.dirname(folder)
+        _make_folder(around)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder)
+        _sync_folder(around)
 
 
 def _sync_folder(folder: str) -> None:
