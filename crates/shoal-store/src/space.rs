@@ -39,12 +39,14 @@ pub(crate) struct Space {
     free: Ranges,
     warm: BTreeMap<u64, Warm>,
     warm_limit: u64,
+    /// Whether the last [`Space::cool`] had more to cool than its budget.
+    behind: bool,
     next_order: u64,
 }
 
 impl Space {
     pub fn new(capacity: u64, warm_limit: u64) -> Self {
-        Self { free: Ranges::of(0, capacity), warm: BTreeMap::new(), warm_limit, next_order: 0 }
+        Self { free: Ranges::of(0, capacity), warm: BTreeMap::new(), warm_limit, behind: false, next_order: 0 }
     }
 
     pub fn free_bytes(&self) -> u64 {
@@ -161,6 +163,7 @@ impl Space {
             }
         }
         victims.reverse();
+        self.behind = victims.iter().map(|(_, len)| len).sum::<u64>() > budget;
         self.chill(victims, budget)
     }
 
@@ -204,7 +207,7 @@ impl Space {
     /// When `cool` has something to do again.
     pub fn next_cool(&self, now: Duration) -> Option<Duration> {
         let oldest = self.warm.values().map(|warm| warm.since.unwrap_or(now)).min()?;
-        Some((oldest + WARM_FOR).max(now))
+        Some(if self.behind { now } else { (oldest + WARM_FOR).max(now) })
     }
 }
 
@@ -270,6 +273,23 @@ mod tests {
         assert_eq!(space.next_cool(S(11)), Some(S(11)), "the rest at once");
         assert_eq!(space.cool(S(11), 150), [(250, 50)]);
         assert_eq!((space.next_cool(S(11)), space.free_bytes()), (None, 1000));
+    }
+
+    #[test]
+    fn what_is_too_much_goes_budget_by_budget_and_not_only_by_age() {
+        let mut space = Space::new(1000, 100);
+        for n in 0..5 {
+            let taken = space.take(A, 100, 100, 1000).unwrap();
+            assert_eq!(taken.offset, n * 100);
+        }
+        for n in 0..5 {
+            space.put_warm(n * 100, 100, Some(ClientSlot(n as u32)), false);
+        }
+        assert_eq!(space.cool(S(1), 150), [(0, 100), (100, 50)]);
+        assert_eq!(space.next_cool(S(1)), Some(S(1)), "350 of 100: the rest at once");
+        assert_eq!(space.cool(S(1), 150), [(150, 50), (200, 100)]);
+        assert_eq!(space.cool(S(1), 150), [(300, 100)]);
+        assert_eq!((space.next_cool(S(1)), space.warm_bytes()), (Some(S(11)), 100));
     }
 
     #[test]
