@@ -348,8 +348,11 @@ def test_an_argument_whose_owner_died_says_so(two_cpus, tmp_path: Path):
     (ref,) = shoal.get(puts.remote())
     assert shoal.get(length.remote(ref)) == 1 << 20
     os.kill(int(until_there(tmp_path / "put")), 9)
-    for _ in range(100):
+
+    def says_so():
         try:
-            shoal.get(length.remote(ref), timeout=10)
+            return not shoal.get(length.remote(ref), timeout=SOON)
         except shoal.exceptions.OwnerDiedError:
-            break
+            return True
+
+    until(says_so)

@@ -152,6 +152,46 @@ def test_what_is_no_generator_cannot_stream(one_cpu):
     with pytest.raises(TypeError, match=r'plain was called with num_returns="streaming" or "dynamic" and gave no'):
         shoal.get(next(plain.remote()))
 
+    with pytest.raises(TypeError, match=r'it is a \'generator\': .*num_returns="streaming" sends the items one by one'):
+        shoal.get(count.options(num_returns=1).remote(3))
+
+
+class Gives:
+    def five(self):
+        return 5
+
+    def items(self):
+        return [1, 2, 3]
+
+
+class GivesAsync(Gives):
+    async def five(self):
+        return 5
+
+    async def items(self):
+        return [1, 2, 3]
+
+
+class GivesBoth(Gives):
+    async def one(self):
+        return 1
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+@pytest.mark.parametrize("kind", ["sync", "threaded", "async", "plain methods of an async"])
+def test_a_method_that_is_no_generator_streams_what_can_be_iterated(two_cpus, tmp_path, kind, persistent):
+    from shoal.util.persistence import FilePersistence, Persistence
+
+    cls = {"async": GivesAsync, "plain methods of an async": GivesBoth}.get(kind, Gives)
+    options = {"max_concurrency": 2} if kind == "threaded" else {}
+    if persistent:
+        options["persistent"] = Persistence(FilePersistence(tmp_path), "it")
+    actor = shoal.remote(cls).options(**options).remote()
+    assert shoal.get(list(actor.items.options(num_returns="streaming").remote())) == [1, 2, 3]
+    assert shoal.get(list(shoal.get(actor.items.options(num_returns="dynamic").remote()))) == [1, 2, 3]
+    with pytest.raises(TypeError, match=r'five was called with num_returns="streaming" or "dynamic" and gave no gen'):
+        shoal.get(next(actor.five.options(num_returns="streaming").remote()))
+
 
 def test_an_item_is_there_before_the_next_is_made(one_cpu, tmp_path):
     @shoal.remote

@@ -111,7 +111,7 @@ def test_what_lies_on_a_disk_and_who_maps_it_is_shown(tmp_path: Path) -> None:
         del mapped
         shoal.get(keeper.keep.remote([]))
         line = next(line for line in memory().splitlines() if id in line and line.startswith(f"{os.getpid()} ")).split()
-        assert line[6] == "MAPPED_FROM_DISK" and value.size == size
+        assert line[5:7] == ["spilled", "MAPPED_FROM_DISK"] and value.size == size
 
 
 @pytest.mark.parametrize("end", [signal.SIGCONT, signal.SIGKILL], ids=["goes on", "dies"])

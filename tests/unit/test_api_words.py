@@ -54,7 +54,7 @@ WORDS = {
     ),
     "shoal.cancel()": "TypeError: cancel() takes at least one ObjectRef",
     "shoal.cancel(1)": "TypeError: cancel() takes ObjectRefs, not 'int'",
-    "shoal.cancel([REF])": "TypeError: cancel() takes ObjectRefs, not 'list'",
+    "shoal.cancel([REF])": "TypeError: cancel() takes ObjectRefs, not 'list': cancel(*refs) cancels several",
     "shoal.kill(1)": "ValueError: kill() takes the handle of an actor, not 'int'",
     "shoal.kill(REF)": "ValueError: kill() takes the handle of an actor, not 'ObjectRef'; a task is ended by cancel()",
     "shoal.get_actor('')": "ValueError: get_actor(name=) takes a string that is not empty, not '' (str)",

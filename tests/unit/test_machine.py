@@ -93,3 +93,5 @@ def test_a_size_that_cannot_be(monkeypatch):
         node_config({"num_gpus": 2}, owned=True)
     with pytest.raises(ValueError, match=r"object_store_memory takes at least 67108864 bytes \(64 MiB\), not 5"):
         node_config({"object_store_memory": 5}, owned=True)
+    with pytest.raises(ValueError, match=r"object_store_memory takes at most 8796093022208 bytes \(8 TiB\), not 9796"):
+        node_config({"object_store_memory": 9796093022208}, owned=True)

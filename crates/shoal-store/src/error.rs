@@ -18,7 +18,7 @@ pub struct Holder {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum StoreError {
     /// No room, in the arena or in the machine. Retry after evicting, spilling or freeing.
-    #[error("object store full: {wanted} bytes wanted, {used} of {capacity} in use, {machine} left in the machine")]
+    #[error("object store full: {wanted} bytes wanted, {used} of {capacity} in use{}", left(*.machine))]
     Full {
         /// Bytes asked for.
         wanted: u64,
@@ -52,6 +52,11 @@ pub enum StoreError {
         /// Its error.
         errno: Errno,
     },
+}
+
+/// What the machine has left, where that is the reason.
+fn left(machine: u64) -> String {
+    if machine == u64::MAX { String::new() } else { format!(", {machine} left in the machine") }
 }
 
 /// For `map_err`: a kernel error with the name of the call.

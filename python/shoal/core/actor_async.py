@@ -10,7 +10,7 @@ import contextvars
 import sys
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from types import CoroutineType
 from typing import Any
 
@@ -221,13 +221,12 @@ async def _rest(call: Any, value: Any) -> Any:
 
 async def _send_items(call: Any, generator: Any) -> None:
     """Runs a generator, async or not, to its end or until nobody reads it any more."""
-    if not hasattr(generator, "__aiter__"):
-        generator = _as_async(generator)
+    items = aiter(generator) if hasattr(generator, "__aiter__") else _as_async(_items_of(call, generator))
     call.begin()
     try:
         while await _room(call):
             try:
-                item = await anext(generator)
+                item = await anext(items)
             except StopAsyncIteration:
                 return
             sent = call.item(item)
@@ -236,8 +235,16 @@ async def _send_items(call: Any, generator: Any) -> None:
                 await sent
             del item
     finally:
-        if hasattr(generator, "aclose"):
-            await generator.aclose()
+        if hasattr(items, "aclose"):
+            await items.aclose()
+
+
+def _items_of(call: Any, value: Any) -> Iterator[Any]:
+    try:
+        return iter(value)
+    except TypeError:
+        text = f'{call.name} was called with num_returns="streaming" or "dynamic" and gave no generator'
+        raise TypeError(text) from None
 
 
 async def _room(call: Any) -> bool:

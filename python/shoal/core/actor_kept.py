@@ -7,7 +7,7 @@ place. A threaded or async actor's executor gets a `KeptCall` in the place of th
 import functools
 import threading
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from shoal.core import _ffi
@@ -186,7 +186,8 @@ class KeptCall:
 
     def run(self, generator: Any, quiet: Callable[[], None]) -> None:
         """Sends the items of a generator, each after the state that it comes from was saved."""
-        self._call.run(self._saved_items(generator), quiet)
+        # What can't be iterated is for who runs it to tell.
+        self._call.run(self._saved_items(generator) if isinstance(generator, Iterable) else generator, quiet)
 
     def begin(self) -> None:
         self._call.begin()
@@ -206,13 +207,14 @@ class KeptCall:
             saved.cancel()
         self._call.item(item)
 
-    def _saved_items(self, generator: Any) -> Iterator[Any]:
+    def _saved_items(self, items: Iterable[Any]) -> Iterator[Any]:
         try:
-            for item in generator:
+            for item in items:
                 self._save().result()
                 yield item
         finally:
-            generator.close()
+            if isinstance(items, Generator):
+                items.close()
 
     def _save(self) -> "Future[None]":
         """Is done when what has changed so far is saved; at once where nobody waits for that."""

@@ -34,6 +34,8 @@ def explain(error: BaseException, obj: Any, where: str) -> TypeError:
     text = f"{where} can't be serialized: {path} is a {kind!r}, which can't: {found.error}"
     if not found.path:
         text = f"{where} can't be serialized: it is a {kind!r}: {found.error}"
+    if isinstance(found.value, types.GeneratorType | types.AsyncGeneratorType):
+        text += '; list() of it can, and a remote function with num_returns="streaming" sends the items one by one'
     result = TypeError(text)
     result.__cause__ = error
     return result

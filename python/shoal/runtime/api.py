@@ -225,6 +225,8 @@ def cancel(*refs: "_ffi.ObjectRef[Any] | ObjectRefGenerator[Any]", force: bool =
         if not _is_ref(ref) and not isinstance(ref, ObjectRefGenerator):
             given: Any = ref
             hint = "; an actor is ended by kill()" if isinstance(given, ActorHandle) else ""
+            if isinstance(given, list | tuple | set):
+                hint = ": cancel(*refs) cancels several"
             raise TypeError(f"cancel() takes ObjectRefs, not {type(ref).__name__!r}{hint}")
     plain = [ref.completed() if isinstance(ref, ObjectRefGenerator) else ref for ref in refs]
     if force:

@@ -8,8 +8,8 @@ from typing import Any
 from shoal.core import settings
 from shoal.runtime import machine
 
-# An arena smaller than this holds nothing of use.
-_MIN_ARENA = 64 << 20
+# An arena smaller than this holds nothing of use; a larger one has more addresses than a place in it can name.
+_MIN_ARENA, _MAX_ARENA = 64 << 20, 8 << 40
 
 
 def node_config(options: Mapping[str, Any], *, owned: bool) -> dict[str, Any]:
@@ -21,13 +21,15 @@ def node_config(options: Mapping[str, Any], *, owned: bool) -> dict[str, Any]:
         owned: Whether the node ends with its first client.
 
     Raises:
-        ValueError: More GPUs are asked for than are visible, the object store is too small, or a folder to spill to
-            can't be written.
+        ValueError: More GPUs are asked for than are visible, the object store is too small or too large, or a folder to
+            spill to can't be written.
     """
     available = machine.available_memory()
     store = options.get("object_store_memory") or int(available * machine.ARENA_SHARE)
     if store < _MIN_ARENA:
         raise ValueError(f"object_store_memory takes at least {_MIN_ARENA} bytes (64 MiB), not {store}")
+    if store > _MAX_ARENA:
+        raise ValueError(f"object_store_memory takes at most {_MAX_ARENA} bytes (8 TiB), not {store}")
     gpus = machine.gpu_ids()
     count = int(options.get("num_gpus", len(gpus)))
     if count > len(gpus) and gpus:

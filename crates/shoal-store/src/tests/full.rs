@@ -12,9 +12,9 @@ fn a_full_arena_says_what_is_in_use() {
     world.put(&a, 10 * MIB, 1);
     let (large_loc, large) = world.put(&a, 40 * MIB, 1);
     let id = world.id();
-    let Err(StoreError::Full { wanted, used, capacity, machine }) = world.begin(&a, 20 * MIB, id, a.worker) else {
-        panic!("no room for it");
-    };
+    let error = world.begin(&a, 20 * MIB, id, a.worker).err().expect("no room for it");
+    assert!(error.to_string().ends_with(" of 67108864 in use"), "the machine is not the reason: {error}");
+    let StoreError::Full { wanted, used, capacity, machine } = error else { panic!("{error}") };
     assert!(wanted > 20 * MIB && used > 50 * MIB && capacity == 64 * MIB && machine == u64::MAX);
     world.server.free(large_loc, large);
     assert!(world.begin(&a, 20 * MIB, id, a.worker).is_ok());
@@ -54,6 +54,7 @@ fn a_full_machine_is_an_error_before_anything_is_touched() {
         matches!(error, StoreError::Full { machine, .. } if machine == 180 * MIB),
         "100 of it are promised: {error:?}"
     );
+    assert!(error.to_string().ends_with(&format!(", {} left in the machine", 180 * MIB)), "{error}");
     client.add_chunk(first).unwrap();
     assert!(server.lease_chunk(slot, 20 * MIB).is_ok(), "the promise was kept, so the look has seen it");
     assert!(server.stats().used < 130 * MIB, "the refused lease left nothing");

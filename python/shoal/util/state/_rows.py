@@ -253,8 +253,12 @@ def made_by(task: str, look: Snapshot) -> str | None:
 
 
 def _place(row: Row, look: Snapshot) -> str:
-    """Where the value is: processes know that it is in the object store, its node knows whether on a disk."""
-    return "Spilled" if row["place"] == "Arena" and row["object"]["id"] in look.on_disk else str(row["place"])
+    """Where the value is: processes know that it is in the object store, its node knows whether on a disk.
+
+    What is mapped is, though its node forgets it with the last reference.
+    """
+    on_disk = row["mapped"] or row["object"]["id"] in look.on_disk
+    return "Spilled" if row["place"] == "Arena" and on_disk else str(row["place"])
 
 
 def _object(row: Row, look: Snapshot) -> ObjectState:
