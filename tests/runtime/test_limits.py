@@ -194,12 +194,61 @@ try_init()
     assert "Too many open files" in run.stdout, run
 
 
+def test_a_driver_that_may_open_too_few_files_says_the_limit(shoal_run):
+    run = shoal_run(WORK + "resource.setrlimit(resource.RLIMIT_NOFILE, (9, 9))\ntry_init()")
+    assert run.stdout.startswith("RuntimeError shoal can't start its node daemon: "), run
+    assert run.stdout.endswith("'ulimit -n' lets this process open 9 files: raise that\n")
+
+
+def test_an_instance_that_may_open_too_few_files_says_how_many_it_takes(shoal_run):
+    run = shoal_run(WORK + "resource.setrlimit(resource.RLIMIT_NOFILE, (30, 30))\ntry_init()")
+    assert "it may open no more than 30 files (the hard limit, 'ulimit -Hn'); it takes 43 at least" in run.stdout, run
+
+
+def test_workers_that_the_limit_of_files_has_no_room_for_are_errors_and_the_others_work(shoal_run):
+    run = shoal_run(
+        WORK
+        + """
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+try_init()
+print(len(shoal.get([f.remote() for _ in range(100)], timeout=30)))
+actors, answers, told = [Actor.remote() for _ in range(20)], 0, set()
+for actor in actors:
+    try:
+        answers += shoal.get(actor.f.remote(), timeout=30)
+    except shoal.exceptions.RuntimeEnvSetupError as error:
+        told.add(str(error))
+print(1 <= answers <= 4, *told)
+print(len(shoal.get([f.remote() for _ in range(100)], timeout=30)))
+"""
+    )
+    first, told, last = run.stdout.splitlines()
+    assert (first, last) == ("100", "100") and run.stderr == ""
+    assert told.startswith("True a worker process could not be started: the node daemon may open no more than 64 files")
+    assert told.endswith("have fewer of them, or raise the limit before the instance starts")
+
+
+def test_the_default_object_store_fits_the_address_space(shoal_run):
+    run = shoal_run(
+        WORK
+        + """
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, -1))
+shoal.init(num_cpus=2)
+print(shoal.cluster_resources()["object_store_memory"] <= 256 << 20)
+print(shoal.get([f.remote(), Actor.remote().f.remote()], timeout=30)[1], len(shoal.get(shoal.put(bytes(50 << 20)))))
+"""
+    )
+    assert run.stdout.splitlines() == ["True", f"1 {50 << 20}"]
+
+
 def test_without_address_space_for_the_arena_init_says_the_limit(shoal_run):
     code = WORK + "resource.setrlimit(resource.RLIMIT_AS, (300 << 20, -1))\n" + WORK_HUGE
     run = shoal_run(code)
     assert run.stdout.startswith("RuntimeError shoal's node daemon could not start: "), run
     assert "Cannot allocate memory" in run.stdout
-    assert run.stdout.endswith("; 'ulimit -v' leaves it 300 MiB of address space\n")
+    assert run.stdout.endswith(
+        "; 'ulimit -v' leaves it 300 MiB of address space: raise that, or ask for less object_store_memory\n"
+    )
 
 
 WORK_HUGE = """

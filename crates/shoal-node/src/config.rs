@@ -1,4 +1,5 @@
 //! What the daemon is started with.
+use crate::descriptors;
 use serde::Deserialize;
 use shoal_net::NetError;
 use shoal_store::spill::SpillConfig;
@@ -133,6 +134,19 @@ pub enum NodeError {
     /// The arena can't be made. Fatal.
     #[error("arena: {0}")]
     Store(#[from] StoreError),
+    /// It may open too few files. Fatal.
+    #[error(
+        "it may open no more than {limit} files (the hard limit, 'ulimit -Hn'); it takes {least} at least, and {worker} \
+         for each worker process"
+    )]
+    FewFiles {
+        /// How many it may open.
+        limit: u64,
+        /// How many it needs to start.
+        least: u64,
+        /// How many it needs for each worker.
+        worker: u64,
+    },
     /// The kernel refused. Fatal.
     #[error("{what}: {source}")]
     Os {
@@ -188,6 +202,7 @@ impl NodeConfig {
         if let Some(max) = self.max_workers {
             config.max_workers = max;
         }
+        config.max_workers = config.max_workers.min(descriptors::most_workers());
         let micros = |seconds: f64| (seconds >= 0.0).then_some((seconds * 1e6) as u64);
         config.infeasible_grace = micros(self.settings.infeasible_grace);
         config.warn_after = micros(self.settings.warn_waiting_seconds);

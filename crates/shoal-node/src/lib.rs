@@ -21,6 +21,7 @@ mod config;
 mod conn;
 mod death;
 mod deliver;
+mod descriptors;
 mod disks;
 mod ending;
 mod exits;

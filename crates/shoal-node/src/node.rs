@@ -2,6 +2,7 @@
 use crate::clients::Client;
 use crate::config::{NodeConfig, NodeError};
 use crate::conn::Conn;
+use crate::descriptors;
 use crate::disks::Disks;
 use crate::jobs::Job;
 use crate::lanes::Lanes;
@@ -89,6 +90,7 @@ impl Node {
     ) -> Result<Self, NodeError> {
         shoal_crash::set_process(shoal_crash::Process::Daemon);
         sys::prepare_process();
+        descriptors::check()?;
         let signals = sys::signal_fd()?;
         let poller = Poller::new()?;
         let listener = shoal_net::listen(&config.socket)?;

@@ -58,6 +58,9 @@ impl Node {
     /// Carries out `Order::StartWorker`.
     pub(crate) fn start_worker(&mut self, start: u64, shape: Arc<Shape>, gpus: Vec<u32>) {
         let job = shape.job;
+        if let Some(reason) = self.no_room_for_a_worker() {
+            return self.sched_event(SchedEvent::StartFailed { start, reason });
+        }
         let (Some((out, out_end)), Some((err, err_end))) = (sys::pipe(), sys::pipe()) else {
             let reason = "no descriptors are left for its output".to_owned();
             return self.sched_event(SchedEvent::StartFailed { start, reason });

@@ -223,7 +223,7 @@ def _spawn(session: str, sock: socket.socket, config: Mapping[str, Any]) -> None
         actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(high)]
         pid = os.posix_spawn(command[0], command, os.environ, file_actions=actions, setsigmask=[], setsigdef=_signals())
     except OSError as error:
-        raise RuntimeError(f"shoal can't start its node daemon: {error}") from error
+        raise RuntimeError(f"shoal can't start its node daemon: {error}{_file_limit(error)}") from error
     finally:
         for fd in opened:
             os.close(fd)
@@ -279,7 +279,20 @@ def _limits() -> str:
     import resource
 
     space = resource.getrlimit(resource.RLIMIT_AS)[0]
-    return "" if space == resource.RLIM_INFINITY else f"; 'ulimit -v' leaves it {space >> 20} MiB of address space"
+    if space == resource.RLIM_INFINITY:
+        return ""
+    left = f"{space >> 20} MiB of address space"
+    return f"; 'ulimit -v' leaves it {left}: raise that, or ask for less object_store_memory"
+
+
+def _file_limit(error: OSError) -> str:
+    """How many files this process may have open, where that is what failed: a number past the limit is `EINVAL`."""
+    import errno
+    import resource
+
+    if error.errno not in (errno.EMFILE, errno.EINVAL):
+        return ""
+    return f"; 'ulimit -n' lets this process open {resource.getrlimit(resource.RLIMIT_NOFILE)[0]} files: raise that"
 
 
 def root_folder() -> str:

@@ -4,8 +4,10 @@ import math
 import os
 
 _CGROUP = "/sys/fs/cgroup"
-# The arena's share of the memory that is available.
+# The arena's share of the memory that is available,
 ARENA_SHARE = 0.3
+# and of the addresses: each process maps it, and parts of it twice.
+ADDRESS_SHARE = 0.25
 
 
 def cpus() -> float:
@@ -46,6 +48,15 @@ def available_memory(root: str = _CGROUP) -> int:
     for folder in _folders(f"{root}/memory", "memory"):
         left += _left(folder, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
     return max(min(left), 64 << 20)
+
+
+def arena_bytes() -> int:
+    """How large an arena is by default: a share of the memory that is available, and of `ulimit -v`."""
+    import resource
+
+    space = resource.getrlimit(resource.RLIMIT_AS)[0]
+    by_memory = int(available_memory() * ARENA_SHARE)
+    return by_memory if space == resource.RLIM_INFINITY else min(by_memory, int(space * ADDRESS_SHARE))
 
 
 def _left(folder: str, limit_file: str, usage_file: str, cache: str) -> list[int]:
