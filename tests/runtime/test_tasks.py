@@ -172,6 +172,34 @@ def test_a_task_that_polls_for_a_file_which_a_later_task_makes(two_cpus, tmp_pat
     shoal.get(refs, timeout=30)
 
 
+def test_a_task_runs_while_its_caller_goes_on(one_cpu, tmp_path: Path):
+    """Both on one CPU, and the worker used to many: nobody rings for a single one before the caller waits."""
+
+    @shoal.remote
+    def touch(path):
+        if path:
+            Path(path).touch()
+        return os.getpid()
+
+    before = os.sched_getaffinity(0)
+    for pid in (os.getpid(), shoal.get(touch.remote(None))):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            os.sched_setaffinity(int(thread), {min(before)})
+    try:
+        for each in range(20):
+            shoal.get([touch.remote(None) for _ in range(500)])
+            gate = tmp_path / str(each)
+            refs = [touch.remote(None) for _ in range(100)]
+            refs.append(touch.remote(str(gate)))
+            end = time.monotonic() + 30
+            while not gate.exists():
+                assert time.monotonic() < end
+            shoal.get(refs)
+    finally:
+        for thread in os.listdir("/proc/self/task"):
+            os.sched_setaffinity(int(thread), before)
+
+
 def test_workers_are_named_for_what_they_run(two_cpus):
     @shoal.remote
     def visible():

@@ -5,15 +5,16 @@
 //!    0  magic u64 "shoalane"   8  version u32    12  zero
 //!   16  lane id u64           24  caller slot   28  worker slot   (u32, in the bell of each)
 //!   32  request capacity u32  36  reply capacity u32
-//!  128  caller: cpu, busy, starved u32   256  worker: cpu, busy, starved u32
+//!  128  caller: cpu, goes on, starved u32   256  worker: cpu, busy, starved u32
 //!  512  request ring's header          768  reply ring's header
 //! 4096  request data, then reply data
 //! ```
 //! Byte order is the machine's. There is no end-of-file: a peer's death is told by the daemon.
 //!
 //! - LANE-1 bytes 0–39 are written once, before the descriptor leaves its creator; they are checked by whoever maps.
-//! - LANE-2 a cpu word is the CPU last run on plus one, 0 unknown; busy is 1 while a request is in hand. Both are
-//!   hints for spinning: a wrong one costs time, nothing else.
+//! - LANE-2 a cpu word is the CPU last run on plus one, 0 unknown; busy is 1 while a request is in hand; goes on is 1 while
+//!   the caller pushes request after request without waiting. All are hints for spinning and sleeping: a wrong one costs
+//!   time, nothing else.
 //! - LANE-3 starved is 1 while a side holds frames that its ring has no room for. It sets the word and tries the ring
 //!   again; the other side tries to take a frame and then reads the word, and rings, also when it got none: it may have
 //!   passed frames that were withdrawn. A fence on both sides, so one of them sees the other.
@@ -41,6 +42,7 @@ const AT_REQUEST_CAPACITY: usize = 32;
 const AT_REPLY_CAPACITY: usize = 36;
 const AT_CALLER: usize = 128;
 const AT_WORKER: usize = 256;
+const GOES_ON: usize = 4;
 const BUSY: usize = 4;
 const STARVED: usize = 8;
 const AT_REQUESTS: usize = 512;
@@ -207,9 +209,9 @@ impl LaneStatus {
         self.0.u32(AT_WORKER).load(Relaxed).checked_sub(1)
     }
 
-    /// Whether the caller has a reply in hand.
-    pub fn caller_busy(&self) -> bool {
-        self.0.u32(AT_CALLER + BUSY).load(Relaxed) != 0
+    /// Whether the caller pushes request after request.
+    pub fn caller_goes_on(&self) -> bool {
+        self.0.u32(AT_CALLER + GOES_ON).load(Relaxed) != 0
     }
 
     /// Whether the worker has a request in hand.
@@ -257,9 +259,9 @@ impl LaneStatus {
         self.0.u32(AT_WORKER).store(cpu.wrapping_add(1), Relaxed);
     }
 
-    /// Says whether the caller has a reply in hand.
-    pub fn set_caller_busy(&self, busy: bool) {
-        self.0.u32(AT_CALLER + BUSY).store(u32::from(busy), Relaxed);
+    /// Says whether the caller pushes request after request.
+    pub fn set_caller_goes_on(&self, goes_on: bool) {
+        self.0.u32(AT_CALLER + GOES_ON).store(u32::from(goes_on), Relaxed);
     }
 
     /// Says whether the worker has a request in hand.
@@ -282,7 +284,7 @@ mod tests {
         assert_eq!(ours.worker_cpu(), None);
         theirs.set_worker_cpu(0);
         theirs.set_worker_busy(true);
-        assert_eq!((ours.worker_cpu(), ours.worker_busy(), ours.caller_busy()), (Some(0), true, false));
+        assert_eq!((ours.worker_cpu(), ours.worker_busy(), ours.caller_goes_on()), (Some(0), true, false));
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub trait Host {
     fn read_lanes(&self);
     /// Spins a moment if an answer is likely to come soon.
     fn spin(&self, waiter: &Waiter);
+    /// Whether who rings for this waiter goes on and will do so again soon.
+    fn in_no_hurry(&self, waiter: &Waiter) -> bool;
     /// Says that this thread is about to sleep on the bell; false if something is ready.
     fn prepare_sleep(&self, bed: Bed) -> bool;
     /// Sleeps on the bell's futex after a [`prepare_sleep`](Self::prepare_sleep) in that bed; `None` is until rung.

@@ -138,7 +138,7 @@ impl Leadership {
                 break Waited::Timeout;
             }
             host.spin(waiter);
-            let bed = if !in_vain && self.may_be_patient(waiter) { Bed::Patient } else { Bed::Futex };
+            let bed = if !in_vain && self.may_be_patient(host, waiter) { Bed::Patient } else { Bed::Futex };
             if waiter.done() || !host.prepare_sleep(bed) {
                 continue;
             }
@@ -160,10 +160,10 @@ impl Leadership {
     }
 
     /// PATIENCE-1. Says so first: a follower that comes later sees it, one that came earlier is seen here.
-    fn may_be_patient(&self, waiter: &Waiter) -> bool {
-        let many = waiter.missing() >= MANY;
-        self.patient.store(many, Relaxed);
-        many && lock(&self.followers).iter().all(|other| other.missing() >= MANY)
+    fn may_be_patient(&self, host: &impl Host, waiter: &Waiter) -> bool {
+        let patient = waiter.missing() >= MANY || host.in_no_hurry(waiter);
+        self.patient.store(patient, Relaxed);
+        patient && lock(&self.followers).iter().all(|other| other.missing() >= MANY)
     }
 
     /// Sleeps as a follower. `None`: it is to try and lead.

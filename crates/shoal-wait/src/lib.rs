@@ -16,6 +16,7 @@
 //! # impl Host for Nothing {
 //! #     fn read_lanes(&self) {}
 //! #     fn spin(&self, _: &Waiter) {}
+//! #     fn in_no_hurry(&self, _: &Waiter) -> bool { false }
 //! #     fn prepare_sleep(&self, _: Bed) -> bool { true }
 //! #     fn sleep(&self, _: Bed, _: Option<Duration>) -> Sleep { Sleep::Timeout }
 //! #     fn ring(&self) {}
@@ -40,8 +41,8 @@
 //!   under `turn` too. So the sleeper word is always that of the leader.
 //! - LEAD-4 a ring from inside is for the leader, and nobody else takes it: the I/O thread does so under `turn` alone, while it
 //!   leads. It reads lanes beside that, for a thread may take over at any moment.
-//! - PATIENCE-1 a leader sleeps in no hurry while it and each follower wait for many objects: one that comes and waits for
-//!   few rings it.
+//! - PATIENCE-1 a leader sleeps in no hurry while it waits for many objects, or its host says that who rings goes on, and each
+//!   follower waits for many: one that comes and waits for few rings it.
 //! - PATIENCE-2 for half a millisecond at most, below what a lease may make no progress for; one that passed in vain is
 //!   followed by a sleep like any other.
 //! - WAIT-1 `DONE` is set once, by whoever counts the last object down; it is never cleared while the thread looks.

@@ -26,6 +26,8 @@ struct World {
     lanes: Vec<Vec<Arc<Waiter>>>,
     /// Not loom's: it only checks BELL-1.
     asleep: AtomicBool,
+    /// Nor is this: it is set before anything runs.
+    in_no_hurry: AtomicBool,
 }
 
 #[derive(Default)]
@@ -46,6 +48,7 @@ impl World {
             arrived: Condvar::new(),
             lanes: lanes.iter().map(|lane| lane.iter().map(|w| Arc::clone(w)).collect()).collect(),
             asleep: AtomicBool::new(false),
+            in_no_hurry: AtomicBool::new(false),
         })
     }
 
@@ -69,13 +72,15 @@ impl World {
         }
     }
 
-    /// As [`World::ring`], by a peer that leaves a patient sleeper asleep.
-    fn ring_patiently(&self, bit: u32) {
+    /// As [`World::ring`], by a peer that leaves a patient sleeper asleep; true when it did.
+    fn ring_patiently(&self, bit: u32) -> bool {
         self.pending.fetch_or(bit, AcqRel);
         fence(SeqCst);
-        if self.sleeper.load(Relaxed) != 3 {
+        let left = self.sleeper.load(Relaxed) == 3;
+        if !left {
             self.ring(bit);
         }
+        left
     }
 
     /// An object became ready.
@@ -127,6 +132,10 @@ impl Host for World {
     }
 
     fn spin(&self, _: &Waiter) {}
+
+    fn in_no_hurry(&self, _: &Waiter) -> bool {
+        self.in_no_hurry.load(Plain)
+    }
 
     fn prepare_sleep(&self, bed: Bed) -> bool {
         let before = self.sleeper.swap(
@@ -317,12 +326,32 @@ fn a_follower_that_waits_for_little_ends_the_leaders_patience() {
         let leader = world.wait_in_thread(&many);
         let follower = world.wait_in_thread(&one);
         // The peer is one that goes on answering: it leaves a patient sleeper alone, and is not obliged to ring again.
-        let peer = world.ring_in_thread(|world| world.ring_patiently(1));
+        let peer = world.ring_in_thread(|world| {
+            world.ring_patiently(1);
+        });
         assert_eq!(follower.join().unwrap(), Waited::Done);
         let _ = many.finish();
         world.ring(LOCAL);
         assert_eq!(leader.join().unwrap(), Waited::Done);
         peer.join().unwrap();
+    });
+}
+
+#[test]
+fn an_executor_in_no_hurry_hears_who_pays_its_ring() {
+    model(3, || {
+        let (a, b) = (waiter(), waiter());
+        let world = World::new(&[&[&a], &[&b]]);
+        world.in_no_hurry.store(true, Plain);
+        // As a caller does that goes on: one ring for what two requests left unheard.
+        let caller = world.ring_in_thread(|world| {
+            if [1, 2].map(|lane| world.ring_patiently(lane)).contains(&true) {
+                world.ring(1);
+            }
+        });
+        assert_eq!(world.wait(&a), Waited::Done);
+        assert_eq!(world.wait(&b), Waited::Done);
+        caller.join().unwrap();
     });
 }
 

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 struct Quiet {
     rung: Mutex<bool>,
     woken: Condvar,
+    in_no_hurry: bool,
+    beds: Mutex<Vec<Bed>>,
 }
 
 impl Quiet {
@@ -21,7 +23,11 @@ impl Quiet {
 impl Host for Quiet {
     fn read_lanes(&self) {}
     fn spin(&self, _: &Waiter) {}
-    fn prepare_sleep(&self, _: Bed) -> bool {
+    fn in_no_hurry(&self, _: &Waiter) -> bool {
+        self.in_no_hurry
+    }
+    fn prepare_sleep(&self, bed: Bed) -> bool {
+        self.beds.lock().unwrap().push(bed);
         !std::mem::take(&mut *self.rung.lock().unwrap())
     }
     fn sleep(&self, _: Bed, limit: Option<Duration>) -> Sleep {
@@ -58,6 +64,14 @@ fn leader_and_follower_each_keep_their_own_time() {
             assert_eq!(thread.join().unwrap(), Waited::Timeout);
         }
     });
+}
+
+#[test]
+fn who_is_in_no_hurry_is_so_once_in_vain() {
+    let (host, leadership) = (Quiet { in_no_hurry: true, ..Quiet::default() }, Leadership::new());
+    let deadline = Some(Instant::now() + Duration::from_millis(20));
+    assert_eq!(leadership.wait(&host, &Arc::new(Waiter::new(1)), deadline, None), Waited::Timeout);
+    assert_eq!(*host.beds.lock().unwrap(), [Bed::Patient, Bed::Futex], "PATIENCE-2");
 }
 
 #[test]

@@ -248,6 +248,7 @@ impl Runtime {
             sent: Default::default(),
             functions: Default::default(),
             backlog: Default::default(),
+            unheard: 0,
         };
         self.executor.set_slot(my_slot, lane);
         let mut state = self.lock();

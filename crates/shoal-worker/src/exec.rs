@@ -4,6 +4,8 @@
 //! - EXEC-2 the reply of a call is in its ring (or its backlog) before anything that this process tells about the refs
 //!   that it let go of.
 //! - EXEC-3 replies that carry refs are pushed under the state lock: the order of their `CallDone` events is theirs.
+//! - EXEC-4 an executor sleeps in no hurry while its caller goes on (PUSH-5) on the same CPU, the last gaps were short, and
+//!   nothing runs beside. Woken for each request it would take the CPU from the caller, run that one, and sleep.
 use crate::cancels::{Cancels, OnCancel};
 use crate::dead::Place;
 use crate::lanes::{Peer, Waiting, fits};
@@ -16,7 +18,7 @@ use shoal_owner::Event;
 use shoal_proto::control::ToNode;
 use shoal_proto::lane::{self, Reply, Status};
 use shoal_proto::look::{RanRow, Rows};
-use shoal_ring::{LaneStatus, WorkerLane};
+use shoal_ring::{LaneStatus, Ring, WorkerLane};
 use shoal_types::{
     ActorId, ActorSpec, Address, ArenaLoc, ErrorValue, FunctionId, LaneId, ObjectId, RefWire, TaskId, Value,
 };
@@ -136,6 +138,12 @@ impl Executor {
             caller.set_worker_busy(false);
             self.gaps.in_vain();
         }
+    }
+
+    /// EXEC-4.
+    pub(crate) fn in_no_hurry(&self) -> bool {
+        let goes_on = |caller: &LaneStatus| caller.caller_goes_on() && !elsewhere(caller.caller_cpu());
+        self.gaps.are_short() && self.caller.lock().as_ref().is_some_and(goes_on) && self.cancels.none_beside()
     }
 
     pub(crate) fn spin_hint(&self) -> Option<LaneStatus> {
@@ -263,12 +271,8 @@ impl Served {
     /// outweigh what is left to do here: then it has a batch to read, and time to send another.
     fn ring(&mut self) {
         let goes_on = self.lane.requests.waiting_bytes() > self.lane.replies.unread_bytes();
-        if goes_on {
-            self.owes_ring |= self.peer.ring_patiently();
-        } else {
-            self.owes_ring = false;
-            self.peer.ring();
-        }
+        let left = self.peer.rung(goes_on) == Ring::LeftAsleep;
+        self.owes_ring = (self.owes_ring && goes_on) || left;
     }
 
     /// Nothing is left to do here.

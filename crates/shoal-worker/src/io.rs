@@ -87,6 +87,7 @@ impl<'a> Io<'a> {
             return self.runtime.die();
         }
         loop {
+            self.runtime.pay_rings();
             // What is not slept for is looked for.
             let readable = !self.runtime.io_may_sleep() || self.sleep();
             if readable && !self.read_control() {

@@ -12,7 +12,7 @@ use shoal_proto::lane::{self, RequestHead, Target};
 use shoal_proto::peer::{PeerFrame, PeerMsg};
 use shoal_ring::Withdrawal;
 use shoal_types::{ActorId, Address, ArenaLoc, Args, ErrorValue, LaneId, ObjectId, RefWire, TaskId, Value, WorkerId};
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 /// How many tasks are submitted from one reading of answers to the next.
 const READ_EVERY: u32 = 16;
@@ -108,15 +108,33 @@ impl Runtime {
             }
             let sent = end.push(Some(task), &frame);
             self.outstanding.fetch_add(1, SeqCst);
-            end.peer.ring();
+            if end.ring() {
+                state.owed_rings.insert(lane);
+                self.owes_rings.store(true, Relaxed);
+            }
             let status = end.lane.status();
             status.set_caller_cpu(rustix::thread::sched_getcpu() as u32);
+            status.set_caller_goes_on(self.burst.push());
             self.executor.set_spin_hint(status);
             if sent == Pushed::Waits {
                 self.flush_lane(state, lane);
             }
         }
         state.frame = frame;
+    }
+
+    /// Rings those that were left asleep (PUSH-4). Not under the state lock.
+    pub(crate) fn pay_rings(&self) {
+        if !self.owes_rings.load(Relaxed) {
+            return;
+        }
+        let state = &mut *self.state.lock();
+        self.owes_rings.store(false, Relaxed);
+        for lane in state.owed_rings.drain() {
+            if let Some(end) = state.lanes.get_mut(&lane) {
+                end.pay_ring();
+            }
+        }
     }
 
     /// Sends what waits in a lane; what is too large for its ring goes through the arena.

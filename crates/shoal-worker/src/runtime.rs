@@ -4,6 +4,7 @@ use crate::control::Control;
 use crate::exec::Executor;
 use crate::hints::Hints;
 use crate::io;
+use crate::lanes::Burst;
 use crate::output::{Printing, Waiting};
 use crate::stacks::Stacks;
 use crate::state::{Session, State};
@@ -81,6 +82,9 @@ pub struct Runtime {
     pub(crate) active: AtomicBool,
     /// Requests without a reply, and replies that found no room: while there are any, somebody reads the lanes.
     pub(crate) outstanding: AtomicU64,
+    pub(crate) burst: Burst,
+    /// Whether any worker was left asleep (PUSH-4).
+    pub(crate) owes_rings: AtomicBool,
     pub(crate) drops: Mutex<Vec<ObjectId>>,
     pub(crate) questions: Mutex<Questions>,
     /// Questions that have waited for more than a second.
@@ -175,6 +179,8 @@ impl Runtime {
             leadership: Leadership::new(),
             active: AtomicBool::new(false),
             outstanding: AtomicU64::new(0),
+            burst: Burst::default(),
+            owes_rings: AtomicBool::new(false),
             drops: Mutex::default(),
             questions: Mutex::default(),
             asking: AtomicU32::new(0),

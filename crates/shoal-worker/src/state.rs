@@ -76,6 +76,8 @@ pub(crate) struct State {
     pub(crate) unmapped: FxHashMap<LaneId, ErrorValue>,
     /// Values whose frames wait for space in the arena.
     pub(crate) starved: FxHashSet<LaneId>,
+    /// Whose workers were left asleep (PUSH-4).
+    pub(crate) owed_rings: FxHashSet<LaneId>,
     pub(crate) sites: Sites,
     pub(crate) trace: Option<Trace>,
     pub(crate) frame: Vec<u8>,
@@ -103,6 +105,7 @@ impl State {
             to_free: Vec::new(),
             unmapped: FxHashMap::default(),
             starved: FxHashSet::default(),
+            owed_rings: FxHashSet::default(),
             sites: Sites::default(),
             trace: Trace::from_environment(me),
             frame: Vec::new(),

@@ -54,17 +54,28 @@ impl Runtime {
 
     /// Sleeps until the waiter is done or a signal: for the executor's own thread. Without the GIL.
     pub(crate) fn wait_for_work(&self, waiter: &Arc<Waiter>) -> Waited {
-        self.leadership.wait(&Led { runtime: self, spin: LIMIT }, waiter, None, None)
+        self.sleep(waiter, LIMIT, None, None)
     }
 
     /// Sleeps until the waiter is done, the deadline, a signal, or a call after `since` [`Runtime::calls`]. Without the GIL.
     pub fn wait(&self, waiter: &Arc<Waiter>, deadline: Option<Instant>, since: u32) -> Waited {
-        self.leadership.wait(&Led { runtime: self, spin: LIMIT }, waiter, deadline, Some(since))
+        self.sleep(waiter, LIMIT, deadline, Some(since))
     }
 
     /// The same with the GIL (`Hold`).
     pub fn wait_with_gil(&self, waiter: &Arc<Waiter>, deadline: Instant, since: u32) -> Waited {
-        self.leadership.wait(&Led { runtime: self, spin: LIMIT_WITH_GIL }, waiter, Some(deadline), Some(since))
+        self.sleep(waiter, LIMIT_WITH_GIL, Some(deadline), Some(since))
+    }
+
+    /// A thread submits nothing for a while (PUSH-4, PUSH-5).
+    fn pause(&self) {
+        self.burst.pause();
+        self.pay_rings();
+    }
+
+    fn sleep(&self, waiter: &Arc<Waiter>, spin: Duration, deadline: Option<Instant>, since: Option<u32>) -> Waited {
+        self.pause();
+        self.leadership.wait(&Led { runtime: self, spin }, waiter, deadline, since)
     }
 
     /// How often all threads were called. To be read before looking whether there is anything for this thread (WAIT-3).
@@ -179,6 +190,7 @@ impl Runtime {
         state.watchers.entry(id).or_default().push(Watcher::Token(token));
         self.feed(&mut state, Event::Wanted(vec![id]));
         drop(state);
+        self.pause(); // its event loop sleeps elsewhere
         self.activity();
         Ok(token)
     }
@@ -194,6 +206,12 @@ struct Led<'a> {
 impl Host for Led<'_> {
     fn read_lanes(&self) {
         self.runtime.poll_lanes();
+        self.runtime.pay_rings();
+    }
+
+    fn in_no_hurry(&self, waiter: &Waiter) -> bool {
+        let Runtime { executor, outstanding, .. } = self.runtime;
+        executor.is_waiter(waiter) && executor.in_no_hurry() && outstanding.load(SeqCst) == 0
     }
 
     fn spin(&self, waiter: &Waiter) {
