@@ -15,6 +15,7 @@ __all__ = [
     "StreamRef",
     "Template",
     "actor_from_bytes",
+    "begin_output",
     "cancel",
     "connect_driver",
     "connect_tool",
@@ -278,6 +279,10 @@ def saves_at_end() -> None: ...
 """In an actor: it is to be asked to end, and waited for, when its job or instance ends."""
 
 def set_title(title: str) -> None: ...
+def begin_output() -> str: ...
+
+"""In a worker: the task that runs writes its first text; its name."""
+
 def leave(reason: str | None) -> None: ...
 
 """In a worker: this process ends now on purpose."""

@@ -103,6 +103,80 @@ def test_a_flood_is_cut_counted_and_whole_in_its_file(shoal_run):
     ]
 
 
+def test_a_line_has_the_name_of_the_task_that_wrote_it(shoal_run):
+    run = shoal_run(
+        """
+import os, shoal, subprocess, sys
+shoal.init(num_cpus=1)
+@shoal.remote
+def one(i):
+    print("by one", i)
+@shoal.remote
+def two(i):
+    print("by two", i, file=sys.stderr if i % 4 == 1 else sys.stdout)
+@shoal.remote
+def child():
+    os.write(1, b"by child, raw\\n")
+    subprocess.run(["echo", "by child, of a process"])
+shoal.get([(one, two)[i % 2].remote(i) for i in range(2_000)])
+shoal.get(child.remote())
+""",
+        env={"SHOAL_DEDUP_LOGS": "0"},
+    )
+    lines = [*run.stdout.splitlines(), *run.stderr.splitlines()]
+    names = [re.fullmatch(r"\((\w+) pid=\d+\) by (\w+).*", line) for line in lines]
+    assert len(lines) == 2_002 and all(found and found[1] == found[2] for found in names)
+
+
+def test_a_line_without_an_end_ends_with_its_task(shoal_run):
+    run = shoal_run(
+        """
+import io, os, shoal, sys, threading
+shoal.init(num_cpus=1)
+@shoal.remote
+def dots():
+    print(".", end="")
+    print(".", end="\\x1b[1m")
+@shoal.remote
+def whole():
+    print("whole")
+@shoal.remote
+def elsewhere(path):
+    kept = os.dup(1)
+    os.dup2(os.open(path, os.O_CREAT | os.O_WRONLY), 1)
+    print("in a file")
+    os.dup2(kept, 1)
+    return open(path).read()
+@shoal.remote
+def leaves():
+    sys.left = threading.Event(), threading.Event()
+    print("leaves a thread")
+    threading.Thread(target=lambda: (sys.left[0].wait(), print("late"), sys.left[1].set())).start()
+@shoal.remote
+def lets():
+    sys.left[0].set()
+    sys.left[1].wait()
+@shoal.remote
+def wraps():
+    kept, sys.stdout = sys.stdout, io.TextIOWrapper(sys.stdout.buffer, line_buffering=True)
+    print("wrapped")
+    sys.stdout.detach()
+    sys.stdout = kept
+shoal.get([dots.remote(), dots.remote(), whole.remote(), dots.remote()])
+print(repr(shoal.get(elsewhere.remote(__file__ + ".txt"))))
+shoal.get([leaves.remote(), lets.remote(), whole.remote(), wraps.remote()])
+shoal.shutdown()
+""",
+    )
+    own, lines = run.stdout.splitlines(), re.findall(r"^\((\w+) pid=\d+\) (.*)$", run.stdout, re.M)
+    dots = ("dots", "..\x1b[1m\x1b[0m")
+    assert lines == [
+        *[("dots", "..\x1b[1m\x1b[0m"), ("dots", "\x1b[1m..\x1b[1m\x1b[0m"), ("whole", "whole"), dots],
+        *[("leaves", "leaves a thread"), ("lets", "late"), ("whole", "whole"), ("wraps", "wrapped")],
+    ]
+    assert "'in a file\\n'" in own and run.stderr == ""
+
+
 BAR = (
     SHOWN
     + """
@@ -146,6 +220,20 @@ def test_a_redrawn_line_is_one_row_of_the_terminal(tmp_path):
     rows = [re.sub(r" pid=\d+", "", row) for row in Terminal(text).rows if row]
     bars = ["(bar) left 100%", "(bar) red left", "(bar) red right", "(bar) right 100%"]
     assert sorted(rows) == [*bars, "of the driver"]
+
+
+def test_lines_of_workers_move_no_cursor(shoal_run):
+    run = shoal_run(
+        """
+import shoal, sys
+shoal.init(num_cpus=1)
+@shoal.remote
+def bars():
+    print("\\x1b[?25l\\x1b[2J\\x1b[3;4Hone\\x1b[A \\x1b[31mred\\x1b[0m\\x1b[K\\x1b[s\\x1b7\\x1b[u\\x1bc\\x1b[?1049h")
+shoal.get(bars.remote())
+"""
+    )
+    assert re.fullmatch(r"\(bars pid=\d+\) one \x1b\[31mred\x1b\[0m\n", run.stdout), run
 
 
 PRINTS = SEES.replace(

@@ -26,6 +26,7 @@ pub(crate) struct Hooks {
     pub(crate) dumps: Py<PyAny>,
     pub(crate) loads: Py<PyAny>,
     pub(crate) call_site: Py<PyAny>,
+    pub(crate) end_output: Py<PyAny>,
 }
 
 static HOOKS: PyOnceLock<Hooks> = PyOnceLock::new();
@@ -57,6 +58,7 @@ pub(crate) fn set_hooks(hooks: &Bound<'_, PyAny>) -> PyResult<()> {
         dumps: pickle("dumps")?,
         loads: pickle("loads")?,
         call_site: get("call_site")?,
+        end_output: get("end_output")?,
     };
     let _ = HOOKS.set(hooks.py(), bound);
     Ok(())
@@ -73,4 +75,11 @@ where
     A: pyo3::call::PyCallArgs<'py>,
 {
     hook.bind(py).call1(args)
+}
+
+/// What was written until now is told from what follows; `renamed`: that has another name.
+pub(crate) fn end_output(py: Python<'_>, renamed: bool) {
+    if let Err(error) = hooks(py).and_then(|hooks| call(py, &hooks.end_output, (renamed,))) {
+        error.write_unraisable(py, None);
+    }
 }

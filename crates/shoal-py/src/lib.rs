@@ -58,7 +58,7 @@ mod core_module {
     #[pymodule_export]
     use crate::template::Template;
     #[pymodule_export]
-    use crate::title::set_title;
+    use crate::title::{begin_output, set_title};
     #[pymodule_export]
     use crate::waits::wait;
     #[pymodule_export]

@@ -1,6 +1,12 @@
 //! What `ps` shows: `shoal::NAME`.
 use pyo3::prelude::*;
 use std::ffi::CString;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// Something was written since the last task ended (`shoal.runtime.marks`).
+static WRITES: AtomicBool = AtomicBool::new(false);
+/// The last mark has a name.
+static MARKED: AtomicBool = AtomicBool::new(false);
 
 /// Names this process for `ps`, `top` and the prefix of its output.
 #[pyfunction]
@@ -9,6 +15,24 @@ pub(crate) fn set_title(title: &str) {
     if let Some(runtime) = crate::session::try_runtime() {
         runtime.set_title(title.strip_prefix("shoal::").unwrap_or(title));
     }
+}
+
+/// In a worker: a task writes its first text; the name of what runs.
+#[pyfunction]
+pub(crate) fn begin_output() -> String {
+    WRITES.store(true, Relaxed);
+    MARKED.store(true, Relaxed);
+    crate::session::try_runtime().map(|runtime| runtime.title()).unwrap_or_default()
+}
+
+/// Whether something was written since this was asked last.
+pub(crate) fn has_written() -> bool {
+    WRITES.load(Relaxed) && WRITES.swap(false, Relaxed)
+}
+
+/// Whether something was written since the name was another.
+pub(crate) fn has_marked() -> bool {
+    MARKED.swap(false, Relaxed)
 }
 
 /// The kernel's short name of the main thread (15 bytes), and the process's command line.

@@ -239,6 +239,11 @@ impl Runtime {
         self.bell.set_title(title);
     }
 
+    /// What runs now, as others see it.
+    pub fn title(&self) -> String {
+        self.bell.title().unwrap_or_default()
+    }
+
     /// Says that a task begins, and that it will not be tried again: whom memory costs least.
     pub fn set_task(&self, last_try: bool) {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);

@@ -61,6 +61,12 @@ class Hooks:
         """A remote function and the exceptions that it is retried for."""
         return export.load_function(blob)
 
+    def end_output(self, renamed: bool) -> None:
+        """A task that has written something is over; or what runs next has another name."""
+        from shoal.runtime import marks
+
+        marks.end(renamed)
+
     def become_actor(
         self, class_blob: bytes, meta: str, args: tuple[Any, ...], kwargs: dict[str, Any] | None
     ) -> actor_runtime.ActorRuntime:

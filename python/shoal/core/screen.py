@@ -9,6 +9,7 @@ order in which they began.
   away before a line of it ends, and drawn again below. What comes another way (C code, another process) may run into
   rows; the next change of one cleans that up.
 - SCREEN-3 streams are watched only while rows are drawn, and never in a forked child.
+- SCREEN-4 no line of a worker moves the cursor or clears anything, in a terminal or elsewhere.
 """
 
 import os
@@ -23,7 +24,8 @@ T = TypeVar("T")
 Line = tuple[str, int, bool, bool, str]
 """Name, pid, whether it came on standard error, whether it is a redraw, text."""
 
-_MOVES = re.compile(r"\x1b\[[0-9;?]*[A-KST]")
+_MOVES = re.compile(r"\x1b\[[0-9;?]*[A-KSTfhlsu]|\x1b[78DMc]")
+"""What moves the cursor, clears, or changes the terminal's mode."""
 _PARTS = re.compile(r"(\x1b\[[0-9;:]*m)")
 _RESET = "\x1b[0m"
 _DOWN = "\x1bD"
@@ -152,7 +154,7 @@ def _columns(stream: TextIO | None) -> int:
 def _row(name: str, pid: int, text: str, columns: int) -> str:
     """A row that fits: what would wrap is cut, what would move the cursor is taken out, colours are kept."""
     room, row = columns - 1, ""
-    parts = _PARTS.split(f"({name} pid={pid}) {_MOVES.sub('', text)}")
+    parts = _PARTS.split(f"({name} pid={pid}) {_still(text)}")
     for part in parts:
         if _PARTS.fullmatch(part):
             row += part
@@ -165,14 +167,18 @@ def _row(name: str, pid: int, text: str, columns: int) -> str:
 
 def write(lines: Iterable[Line]) -> None:
     """Prints finished lines."""
-    lines = list(lines)
+    still = [(name, pid, stderr, _still(text)) for name, pid, stderr, _, text in lines]
     for to_stderr in (False, True):
-        said = [(name, pid, text) for name, pid, stderr, _, text in lines if bool(stderr) is to_stderr]
+        said = [(name, pid, text) for name, pid, stderr, text in still if bool(stderr) is to_stderr]
         if said:
             _say(
                 sys.stderr if to_stderr else sys.stdout,
                 "".join(f"({name} pid={pid}) {text}\n" for name, pid, text in said),
             )
+
+
+def _still(text: str) -> str:
+    return _MOVES.sub("", text) if "\x1b" in text else text
 
 
 def left_out(count: int) -> None:

@@ -12,7 +12,7 @@ from shoal.core import _ffi, actor_class, actor_runtime, decorators, option_tabl
 from shoal.core.hooks import HOOKS
 from shoal.core.live import LIVE
 from shoal.core.runtime_env import decode
-from shoal.runtime import api  # noqa: F401
+from shoal.runtime import api, marks  # noqa: F401
 
 
 def main(address: str, start: int, logging_config: dict[str, Any] | None = None) -> None:
@@ -34,6 +34,7 @@ def main(address: str, start: int, logging_config: dict[str, Any] | None = None)
     _ffi.give_hints(bool(settings.value("hints")))
     _ffi.record_sites(bool(settings.value("record_ref_creation_sites")))
     session = _ffi.connect_worker(address, start)
+    marks.begin()
     _tell_stacks()
     LIVE.in_worker = True
     LIVE.worker_env = session.get("runtime_env", "")

@@ -183,9 +183,28 @@ def _settle(request: dict[str, Any]) -> None:
     if script_dir is not None and script_dir not in sys.path:
         sys.path.insert(0, script_dir)
     sys.argv[:] = job["argv"]
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    sys.stdout = sys.__stdout__ = _output(1, sys.stdout)  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _output(2, sys.stderr)  # type: ignore[misc]
+
+
+def _output(number: int, like: Any) -> Any:
+    """A stream for a descriptor that is a pipe now: the zygote's own remembers that it was a file."""
+    import io
+
+    if like is None:
+        return None
+    raw = io.FileIO(number, "w", closefd=False)
+    raw.name = like.name
+    stream = io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding=like.encoding,
+        errors=like.errors,
+        newline="\n",
+        line_buffering=True,
+        write_through=like.write_through,
+    )
+    stream.mode = "w"  # type: ignore[misc]
+    return stream
 
 
 def _set_environment(request: dict[str, Any]) -> None:

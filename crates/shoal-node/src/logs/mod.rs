@@ -3,8 +3,10 @@
 //! - LOGS-1 what was read is in the file before its lines are told; a file that can't be written stops nobody.
 //! - LOGS-2 for each stream, lines are told in order; those that are left out ([`burst`]) leave a mark in their place.
 //! - LOGS-3 what is kept for a driver that doesn't read is bounded (`Conn`): its lines are left out and counted.
+//! - LOGS-4 a line has the name that its stream's last mark gave ([`marks`]), and ends with its task.
 mod burst;
 mod file;
+mod marks;
 mod split;
 
 use crate::conn::Conn;
@@ -12,12 +14,14 @@ use crate::node::Node;
 use crate::token::Token;
 use burst::Burst;
 use file::LogFile;
+use marks::{Marks, Part};
 use shoal_net::Interest;
 use shoal_proto::control::{LogLine, LogsWanted, ToClient};
 use shoal_types::{JobId, WorkerId};
 use split::Splitter;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 /// Last lines that are shown with a crash.
 const TAIL: usize = 20;
@@ -33,6 +37,9 @@ const REDRAW: u64 = 100_000;
 pub(crate) struct Stream {
     pipe: Option<OwnedFd>,
     file: Option<LogFile>,
+    marks: Marks,
+    /// Who writes to it, as far as it said so.
+    name: Option<Arc<str>>,
     splitter: Splitter,
     burst: Burst,
     /// What the driver was told last of a line that redraws itself.
@@ -86,6 +93,7 @@ impl Stream {
 
 /// A piece of a stream on its way to the driver.
 struct Piece {
+    name: Option<Arc<str>>,
     text: Vec<u8>,
     redraw: bool,
 }
@@ -142,14 +150,23 @@ struct Terms {
     now: u64,
 }
 
+/// What happens to a stream.
+#[derive(Clone, Copy)]
+enum Input<'a> {
+    Text(&'a [u8]),
+    /// Somebody else writes from now on.
+    Name(&'a [u8]),
+    End,
+}
+
 impl Output {
-    /// Lines of what was read, as far as the driver is to get them.
-    fn split(&mut self, stderr: bool, bytes: &[u8], end: bool, terms: Terms, pieces: &mut Vec<Piece>) {
+    /// Lines that end by an input, as far as the driver is to get them.
+    fn split(&mut self, stderr: bool, input: Input<'_>, terms: Terms, pieces: &mut Vec<Piece>) {
         let Terms { wanted, room, limit, now } = terms;
         let (stream, tail) = if stderr { (&mut self.err, &mut self.tail) } else { (&mut self.out, &mut self.tail) };
         let left_out = if room { stream.burst.take_left_out(now) } else { 0 };
         mark(stream, left_out, pieces);
-        let Stream { splitter, burst, drawn, .. } = stream;
+        let Stream { splitter, burst, drawn, name, .. } = stream;
         let mut tell = |line: &[u8]| {
             tail.remember(line);
             drawn.clear();
@@ -159,22 +176,30 @@ impl Output {
             if !room {
                 burst.refuse();
             } else if burst.admit(now, limit, line.len()) {
-                pieces.push(Piece { text: line.to_vec(), redraw: false });
+                pieces.push(Piece { name: name.clone(), text: line.to_vec(), redraw: false });
             }
         };
-        splitter.feed(bytes, &mut tell);
-        if end {
-            splitter.finish(&mut tell);
-            stream.end(pieces);
-            stream.pipe = None;
-        } else if wanted == LogsWanted::Live && room {
-            redraw(stream, now, pieces);
+        match input {
+            Input::Text(bytes) => splitter.feed(bytes, &mut tell),
+            Input::Name(_) | Input::End => splitter.finish(&mut tell),
+        }
+        match input {
+            Input::Text(_) if wanted == LogsWanted::Live && room => redraw(stream, now, pieces),
+            Input::Text(_) => {}
+            Input::Name(name) => {
+                stream.name = (!name.is_empty()).then(|| String::from_utf8_lossy(name).into());
+            }
+            Input::End => {
+                stream.end(pieces);
+                stream.pipe = None;
+            }
         }
     }
 }
 
 fn mark(stream: &Stream, left_out: u64, pieces: &mut Vec<Piece>) {
-    pieces.extend(stream.left_out_text(left_out).map(|text| Piece { text, redraw: false }));
+    let name = stream.name.clone();
+    pieces.extend(stream.left_out_text(left_out).map(|text| Piece { name, text, redraw: false }));
 }
 
 /// Tells what a line that redraws itself shows now, not too often.
@@ -182,7 +207,7 @@ fn redraw(stream: &mut Stream, now: u64, pieces: &mut Vec<Piece>) {
     let Some(text) = stream.splitter.redrawn().filter(|text| *text != stream.drawn) else { return };
     if now >= stream.drawn_at + REDRAW {
         (stream.drawn, stream.drawn_at) = (text.to_vec(), now);
-        pieces.push(Piece { text: stream.drawn.clone(), redraw: true });
+        pieces.push(Piece { name: stream.name.clone(), text: stream.drawn.clone(), redraw: true });
     }
 }
 
@@ -241,12 +266,21 @@ impl Node {
         let (driver, wanted) = job.map_or((WorkerId::NIL, LogsWanted::None), |j| (j.driver, j.logs));
         let conn = self.clients.get(&driver).and_then(|c| self.conns.get(&c.conn));
         let room = conn.is_some_and(Conn::has_room_for_logs);
-        if let Some(file) = &mut proc.output.stream(stderr).file {
-            file.write(bytes, now, &self.config.settings);
-        }
         let mut pieces = Vec::new();
         let terms = Terms { wanted, room, limit: self.config.settings.log_burst_lines, now };
-        proc.output.split(stderr, bytes, end, terms, &mut pieces);
+        let mut marks = std::mem::take(&mut proc.output.stream(stderr).marks);
+        marks.feed(bytes, end, &mut |part| match part {
+            Part::Name(name) => proc.output.split(stderr, Input::Name(name), terms, &mut pieces),
+            Part::Text(text) => {
+                if let Some(file) = &mut proc.output.stream(stderr).file {
+                    file.write(text, now, &self.config.settings);
+                }
+                proc.output.split(stderr, Input::Text(text), terms, &mut pieces);
+            }
+        });
+        proc.output.stream(stderr).marks = marks;
+        // Also where nothing was read: a redraw or a count may be due.
+        proc.output.split(stderr, if end { Input::End } else { Input::Text(&[]) }, terms, &mut pieces);
         self.send_pieces(start, stderr, driver, pieces);
         // Without room, `Conn` tells when there is some again.
         let Some(proc) = self.procs.get_mut(&start).filter(|_| room) else { return };
@@ -258,7 +292,10 @@ impl Node {
         let Some(proc) = self.procs.get(&start).filter(|_| !pieces.is_empty()) else { return };
         let pid = proc.pid.unwrap_or(0);
         let name = proc.worker.and_then(|w| self.clients.get(&w)).and_then(|c| c.title.title()).unwrap_or_default();
-        let line = |p: Piece| LogLine { name: name.clone(), pid, stderr, redraw: p.redraw, line: p.text };
+        let line = |p: Piece| {
+            let name = p.name.map_or_else(|| name.clone(), |name| name.to_string());
+            LogLine { name, pid, stderr, redraw: p.redraw, line: p.text }
+        };
         self.send(driver, &ToClient::Logs(pieces.into_iter().map(line).collect()), Vec::new());
     }
 
@@ -304,7 +341,10 @@ mod tests {
 
     fn told(output: &mut Output, bytes: &[u8], end: bool, terms: Terms) -> Vec<(String, bool)> {
         let mut pieces = Vec::new();
-        output.split(true, bytes, end, terms, &mut pieces);
+        output.split(true, Input::Text(bytes), terms, &mut pieces);
+        if end {
+            output.split(true, Input::End, terms, &mut pieces);
+        }
         pieces.into_iter().map(|p| (String::from_utf8_lossy(&p.text).into_owned(), p.redraw)).collect()
     }
 
@@ -357,6 +397,26 @@ mod tests {
         assert_eq!(told(&mut output, b"\r99%\n", false, later), [line("99%")]);
         let plain = Terms { wanted: LogsWanted::Lines, ..later };
         assert_eq!(told(&mut output, b"\r10%", false, plain), []);
+    }
+
+    #[test]
+    fn a_line_has_the_name_of_who_began_it_and_ends_with_its_task() {
+        let (mut output, mut pieces) = (Output::default(), Vec::new());
+        for input in [
+            Input::Text(b"of nobody\n"),
+            Input::Name(b"f"),
+            Input::Text(b"whole\nhalf"),
+            Input::Name(b""),
+            Input::Name(b"g"),
+            Input::Text(b"\rbar"),
+            Input::Name(b"h"),
+        ] {
+            output.split(false, input, Terms { limit: 9, ..LIVE }, &mut pieces);
+        }
+        let text = |p: &Piece| (p.name.as_deref().map(str::to_owned), String::from_utf8_lossy(&p.text).into_owned());
+        let told: Vec<_> = pieces.iter().filter(|p| !p.redraw).map(text).collect();
+        let by = |name: &str, text: &str| (Some(name.to_owned()), text.to_owned());
+        assert_eq!(told, [(None, "of nobody".to_owned()), by("f", "whole"), by("f", "half"), by("g", "bar")]);
     }
 
     #[test]

@@ -4,7 +4,8 @@ use super::arguments::{NoArguments, arguments, refuse};
 use super::ticket::{Ticket, run_on_main};
 use crate::current;
 use crate::errors;
-use crate::hooks::{call, hooks};
+use crate::hooks::{call, end_output, hooks};
+use crate::title;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use shoal_proto::control::ToNode;
@@ -28,7 +29,7 @@ impl Worker {
         id: FunctionId,
         args: &ArgsFrame<'_>,
     ) -> PyResult<()> {
-        self.show_title(&ticket.name);
+        self.show_title(py, &ticket.name);
         let runtime = Arc::clone(&self.runtime);
         let arguments = match current::handle(ticket.task, || arguments(py, &runtime, args)) {
             Err(NoArguments::Lost(lost)) => {
@@ -45,6 +46,9 @@ impl Worker {
             let callable = function.callable.bind(py);
             run_on_main(&runtime, &ticket, None, || callable.call(args, kwargs.as_ref()))
         });
+        if title::has_written() {
+            end_output(py, false);
+        }
         self.settle(py, &ticket, result, retry.as_ref());
         self.count_call(id);
         Ok(())

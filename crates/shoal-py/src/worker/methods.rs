@@ -83,7 +83,7 @@ impl Worker {
         incarnation: u32,
         args: &[u8],
     ) -> PyResult<()> {
-        self.show_title(&Arc::from(spec.class_name.as_str()));
+        self.show_title(py, &Arc::from(spec.class_name.as_str()));
         crate::actor::set_own(spec);
         let frame = ArgsFrame::decode(&mut Reader::new(args));
         let frame = frame

@@ -7,7 +7,7 @@ mod methods;
 mod ticket;
 
 use crate::current;
-use crate::hooks::{call, hooks};
+use crate::hooks::{call, end_output, hooks};
 use crate::session::runtime;
 use answers::answer;
 use functions::Function;
@@ -155,8 +155,11 @@ impl Worker {
         }
     }
 
-    fn show_title(&mut self, name: &Arc<str>) {
+    fn show_title(&mut self, py: Python<'_>, name: &Arc<str>) {
         if *self.title != **name {
+            if crate::title::has_marked() {
+                end_output(py, true);
+            }
             self.title = Arc::clone(name);
             self.runtime.set_title(name);
             crate::title::show(&format!("shoal::{name}"));

@@ -76,6 +76,11 @@ impl Bell {
         title::write(&self.page, text);
     }
 
+    /// What peers see of it: it may have been cut.
+    pub fn title(&self) -> Option<String> {
+        title::read(&self.page)
+    }
+
     /// Says when what runs now began, in microseconds of the monotonic clock, and that it will not be tried again.
     pub fn set_task(&self, began: u64, last_try: bool) {
         self.page.task().store((began << 1) | u64::from(last_try), Relaxed);

@@ -1,4 +1,4 @@
-//! Colours that a worker set: they hold for its own lines, and for nobody else's. No I/O.
+//! Colours that a worker set: they hold for lines of the same task, and for nobody else's. No I/O.
 use rustc_hash::FxHashMap;
 use shoal_proto::control::LogLine;
 
@@ -11,32 +11,28 @@ const STREAMS: usize = 1_000;
 /// What is switched on at the end of each stream's last line.
 #[derive(Default)]
 pub(crate) struct Colours {
-    on: FxHashMap<(u32, bool), Vec<u8>>,
+    on: FxHashMap<(u32, bool), (String, Vec<u8>)>,
 }
 
 impl Colours {
     /// Makes a line begin with what its stream has switched on, and end with nothing switched on.
     pub fn paint(&mut self, line: &mut LogLine) {
         let key = (line.pid, line.stderr);
-        let before = self.on.get(&key);
+        let before = self.on.remove(&key).filter(|(name, _)| *name == line.name).map(|(_, state)| state);
         if before.is_none() && !line.line.contains(&0x1b) {
             return;
         }
-        let mut state = before.cloned().unwrap_or_default();
-        let mut text = state.clone();
+        let before = before.unwrap_or_default();
+        let (mut text, mut state) = (before.clone(), before.clone());
         text.append(&mut line.line);
         switch(&text[state.len()..], &mut state);
         if !state.is_empty() {
             text.extend_from_slice(RESET);
         }
         line.line = text;
-        if line.redraw {
-            return;
-        }
-        if state.is_empty() || state.len() > LONGEST || self.on.len() >= STREAMS {
-            self.on.remove(&key);
-        } else {
-            self.on.insert(key, state);
+        let after = if line.redraw { before } else { state };
+        if !after.is_empty() && after.len() <= LONGEST && self.on.len() < STREAMS {
+            self.on.insert(key, (line.name.clone(), after));
         }
     }
 }
@@ -84,6 +80,16 @@ mod tests {
         assert_eq!(painted(&mut colours, 1, "plain"), "plain");
         assert_eq!(painted(&mut colours, 1, "\x1b[4mline\x1b[0;32mgreen"), "\x1b[4mline\x1b[0;32mgreen\x1b[0m");
         assert_eq!(painted(&mut colours, 1, "green"), "\x1b[0;32mgreen\x1b[0m");
+    }
+
+    #[test]
+    fn a_colour_ends_with_its_task() {
+        let mut colours = Colours::default();
+        assert_eq!(painted(&mut colours, 1, "\x1b[1mbold"), "\x1b[1mbold\x1b[0m");
+        let mut line = LogLine { name: "g".into(), pid: 1, stderr: false, redraw: false, line: "plain".into() };
+        colours.paint(&mut line);
+        assert_eq!(line.line, b"plain");
+        assert_eq!(painted(&mut colours, 1, "plain"), "plain");
     }
 
     #[test]
