@@ -10,6 +10,8 @@ import time
 import pytest
 
 import shoal
+from shoal.core.actor_saved import Saver
+from shoal.core.actor_state import ActorState
 from shoal.exceptions import ActorDiedError, PersistenceError, RayActorError
 from shoal.util.persistence import EventLog, FilePersistence, Persistence, RedisPersistence, SQLAlchemyPersistence
 
@@ -652,3 +654,20 @@ def test_read_only_is_an_option_of_the_decorator(shared_instance, tmp_path):
     actor = make("sync", FilePersistence(tmp_path))
     with pytest.raises(ValueError, match=r"^read_only is an option of @method, not of \.options\(\)$"):
         actor.get.options(read_only=True)
+
+
+def test_an_actor_that_has_ended_saves_nothing_more(tmp_path):
+    store, counter = FilePersistence(tmp_path), Counter(1)
+    state = ActorState(Persistence(store, "counter", "call"), counter)
+    state.begin()
+    saver = Saver(state, None, state.take)
+    saver.change()
+    counter.n = 2
+    # The call goes on beside the one that ends the actor.
+    saver.close()
+    assert saved(store) == 2
+    counter.n = 3
+    saver.changed()
+    saver.change()
+    saver.changed()
+    assert saver.save() is None and saved(store) == 2

@@ -84,7 +84,8 @@ pub enum Event {
         /// Refs inside the item: credited to the caller before anything here lets go of them.
         refs: Vec<RefWire>,
     },
-    /// It is done: `values` go to `caller`, the owner of its returns. Emits [`Order::Reply`] with the refs kept.
+    /// It is done: `values` go to `caller`, the owner of its returns. Emits [`Order::Reply`] with the refs kept, none after
+    /// [`Event::Ended`]: then nothing is to be sent.
     CallDone {
         /// The call.
         task: TaskId,
@@ -94,8 +95,8 @@ pub enum Event {
         refs: Vec<RefWire>,
     },
 
-    /// This process is an actor that ends, and lives on for what it owns: it answers nothing more (DEATH-8).
-    Lingers,
+    /// This process is an actor that has ended, though it may live on for what it owns: it answers nothing more (DEATH-8).
+    Ended,
 
     // ---- from the daemon
     /// A lease.

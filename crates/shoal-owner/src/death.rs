@@ -15,9 +15,10 @@
 //!   asked to tell of its death, once.
 //! - DEATH-7 an actor is dead when its process is killed; that is gone a little later. Until then it may go on with what it
 //!   was lent: calls that it had taken, and what it was made with, stay lent (OWN-1), and what it still says of them counts.
-//! - DEATH-8 an actor that ends by itself, and lives on for what it owns, answers nothing more. All that it was lent by calls
-//!   that it had taken it keeps: it counts a credit for each ref, and so does the caller, which lets go then. To lend on until its
-//!   process is gone could be for ever: that may wait for the refs to go.
+//! - DEATH-8 an actor that ends by itself answers nothing more from that moment, whatever its threads still make of calls
+//!   that they run, though it may live on for what it owns. All that it was lent by calls that it had taken it keeps: it
+//!   counts a credit for each ref, and so does the caller, which lets go then. To lend on until its process is gone could be
+//!   for ever: that may wait for the refs to go.
 use crate::{Order, Owner, history::End, objects::owner_died, tasks::TaskState};
 use rustc_hash::FxHashSet;
 use shoal_proto::peer::Credit;

@@ -86,6 +86,8 @@ pub struct Owner {
     actor_of: FxHashMap<WorkerId, ActorId>,
     /// Calls that run here and what they were lent; those lent nothing are not listed.
     executing: FxHashMap<TaskId, Vec<RefWire>>,
+    /// The actor that this process was has ended (DEATH-8).
+    ended: bool,
     /// Last number seen from each sender.
     seen: FxHashMap<WorkerId, u64>,
     /// Processes of whose deaths the daemon was asked to tell (DEATH-6).
@@ -116,6 +118,7 @@ impl Owner {
             actors: FxHashMap::default(),
             actor_of: FxHashMap::default(),
             executing: FxHashMap::default(),
+            ended: false,
             seen: FxHashMap::default(),
             watched: FxHashSet::default(),
             deadline: u64::MAX,
@@ -148,7 +151,7 @@ impl Owner {
                 self.on_item(stream::Report { task, attempt, index, value, worker }, orders);
             }
             Event::StreamRead(handle) => self.on_stream_read(handle, orders),
-            Event::Lingers => self.on_lingers(),
+            Event::Ended => self.on_ended(),
             Event::Yielded { task, caller, refs } => self.on_yielded(task, caller, &refs, orders),
             Event::Withdrawn { task, done } => self.on_withdrawn(now, task, done, orders),
             Event::Granted { key, lease, lane, worker } => self.on_granted(now, key, lease, lane, worker, orders),
@@ -269,6 +272,9 @@ impl Owner {
 
     fn on_call_done(&mut self, task: TaskId, caller: Address, refs: &[RefWire], orders: &mut Vec<Order>) {
         let lent = self.executing.remove(&task).unwrap_or_default();
+        if self.ended {
+            return self.objects.keep_all(&lent);
+        }
         let with_call = Lent(lent.iter().map(|r| r.id).collect());
         for r in refs.iter().filter(|r| !with_call.0.contains(&r.id)) {
             self.objects.pass_on(r, caller, Way::Reply);
@@ -279,7 +285,8 @@ impl Owner {
     }
 
     /// DEATH-8.
-    fn on_lingers(&mut self) {
+    fn on_ended(&mut self) {
+        self.ended = true;
         let mut unanswered: Vec<(TaskId, Vec<RefWire>)> = self.executing.drain().collect();
         unanswered.sort_unstable_by_key(|(task, _)| *task);
         unanswered.iter().for_each(|(_, lent)| self.objects.keep_all(lent));

@@ -409,8 +409,12 @@ impl Owner {
         true
     }
 
-    /// An item of a generator that runs here: its refs are credited to the caller before the item leaves.
+    /// An item of a generator that runs here: its refs are credited to the caller before the item leaves. After
+    /// [`Event::Ended`](crate::Event::Ended) it doesn't leave.
     pub(crate) fn on_yielded(&mut self, task: TaskId, caller: Address, refs: &[RefWire], out: &mut Vec<Order>) {
+        if self.ended {
+            return;
+        }
         let lent = self.executing.get(&task).into_iter().flatten().map(|r| r.id).collect();
         let lent = Lent(lent);
         for r in refs.iter().filter(|r| !lent.0.contains(&r.id)) {

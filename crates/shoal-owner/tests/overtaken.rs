@@ -283,7 +283,7 @@ fn what_an_actor_that_ends_itself_was_lent_is_its_own() {
     net.feed(OWNER, Event::RefsDropped(vec![x.id]));
     net.feed(WORKER, Event::CallTaken { task, refs: vec![x] });
     let value = put(&mut net, WORKER, inline(&[x]));
-    net.feed(WORKER, Event::Lingers);
+    net.feed(WORKER, Event::Ended);
     let (error, dying) = (error(ErrorKind::ActorDied), Some(address(WORKER)));
     let lane = LaneId(u64::from(WORKER));
     let told = net.feed(CALLER, Event::ActorDead { actor: actor(A), error, dying, lingers: true });
@@ -297,4 +297,29 @@ fn what_an_actor_that_ends_itself_was_lent_is_its_own() {
     net.deliver(WORKER, OWNER);
     assert!(!net.core(OWNER).knows(&x.id), "COUNT-1: left");
     assert!(!net.core(WORKER).knows(&x.id));
+}
+
+/// Its threads go on for a while, and the main one may take a call that came before it hears of the end.
+#[test]
+fn what_the_threads_of_an_actor_that_has_ended_still_give_is_credited_to_nobody() {
+    let mut net = Net::default();
+    let x = put(&mut net, OWNER, inline(&[]));
+    net.gets(CALLER, 1, x, OWNER);
+    let (task, items, late) = (TaskId::new([3; 8], 9), TaskId::new([3; 8], 10), TaskId::new([3; 8], 11));
+    net.feed(WORKER, Event::CallTaken { task, refs: vec![x] });
+    let mine = put(&mut net, WORKER, inline(&[]));
+    net.feed(WORKER, Event::Ended);
+    net.feed(WORKER, Event::CallTaken { task: late, refs: vec![x] });
+    let caller = address(CALLER);
+    for task in [task, late] {
+        let done = net.feed(WORKER, Event::CallDone { task, caller, refs: vec![mine] });
+        assert_eq!(done, [], "DEATH-8: no reply");
+    }
+    net.feed(WORKER, Event::Yielded { task: items, caller, refs: vec![mine, x] });
+    assert!(!net.core(WORKER).holds_for_others(), "DEATH-8: nobody was given it");
+    net.feed(WORKER, Event::RefsDropped(vec![mine.id]));
+    assert!(net.core(WORKER).is_empty(), "COUNT-1: left");
+    let released = net.under_way.get(&(WORKER, OWNER)).into_iter().flatten().collect::<Vec<_>>();
+    let two = PeerMsg::Release(vec![(x.id, 1)]);
+    assert!(matches!(&released[..], [(_, first), (_, second)] if *first == two && *second == two), "{released:?}");
 }

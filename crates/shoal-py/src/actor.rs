@@ -205,6 +205,11 @@ pub(crate) fn set_own(spec: &ActorSpec) {
     *OWN.lock() = Some(Wire::of_spec(spec, true));
 }
 
+/// The actor that this process is.
+pub(crate) fn own() -> Option<ActorId> {
+    OWN.lock().as_ref().map(|own| own.actor)
+}
+
 /// A method as errors name it: `Class.method` in an actor's process, a task's name as it is.
 pub(crate) fn full_name(name: &str) -> String {
     OWN.lock().as_ref().map_or_else(|| name.to_owned(), |own| format!("{}.{name}", own.class_name))

@@ -107,9 +107,10 @@ pub(crate) fn handle<T>(task: TaskId, f: impl FnOnce() -> T) -> T {
     done
 }
 
-/// Whether what this thread [`handle`]s is cancelled.
+/// Whether what this thread [`handle`]s is cancelled, or its actor has ended.
 pub(crate) fn is_handled_call_cancelled() -> bool {
-    HANDLED.get().is_some_and(|task| crate::session::try_runtime().is_some_and(|r| r.is_cancelled(&task)))
+    let useless = |task, r: &shoal_worker::Runtime| r.is_cancelled(&task) || r.has_ended();
+    HANDLED.get().is_some_and(|task| crate::session::try_runtime().is_some_and(|r| useless(task, &r)))
 }
 
 /// What the main thread runs. Called by the I/O thread.
@@ -214,9 +215,4 @@ pub(crate) fn forked() {
         unsafe { BLOCKED.force_unlock() };
     }
     *BLOCKED.lock() = Blocked::NOTHING;
-}
-
-/// The actor whose method this thread runs.
-pub(crate) fn actor() -> Option<ActorId> {
-    CURRENT.with_borrow(|stack| stack.last().and_then(|c| c.actor))
 }

@@ -94,7 +94,7 @@ impl World {
                 }
             }
             Order::Free { id, loc } => self.audit.freed(pid, &id, &loc),
-            Order::Reply { kept, .. } => self.processes[pid].kept = kept,
+            Order::Reply { kept, .. } => self.processes[pid].kept = Some(kept),
             Order::Demand { key, want, seen, .. } => self.daemon.demand(pid, key, want, seen),
             Order::ReturnLease(lease) => self.return_lease(pid, lease),
             Order::WatchActor(actor) => self.watch_actor(pid, actor),

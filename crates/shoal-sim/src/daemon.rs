@@ -1,6 +1,6 @@
 //! A daemon of a page: leases, actors' lives, deaths. It does what `shoal-node` promises its clients, no more.
 use crate::{
-    process::{News, Pid, Role, Running, owner_of},
+    process::{Lane, News, Pid, Role, Running, owner_of},
     world::{Habit, Relayed, World},
 };
 use shoal_owner::Event;
@@ -290,21 +290,41 @@ impl World {
     }
 
     /// An actor ends in a call, which is never answered, nor are the others that run there; it lives on for what it
-    /// owns, and some arguments are kept.
+    /// owns. Some of the others go on, and of the rest some arguments are kept.
     pub(crate) fn exits(&mut self, pid: Pid, id: ActorId) {
-        self.feed(pid, Event::Lingers);
+        self.feed(pid, Event::Ended);
+        let before = self.processes[pid].running.len();
+        self.takes_another(pid);
         if !self.processes[pid].alive {
             return;
         }
         self.bury(id, End::Exits, ErrorValue::new(ErrorKind::ActorDied, "it has ended itself"));
-        let running = std::mem::take(&mut self.processes[pid].running);
-        let (mut dropped, refs) = (Vec::new(), running.into_iter().flat_map(|r| r.args));
+        let mut running = std::mem::take(&mut self.processes[pid].running);
+        let (mut go_on, mut over) = (running.split_off(before), Vec::new());
+        for call in running {
+            if self.choices.one_in(2) { go_on.push(call) } else { over.push(call) }
+        }
+        self.processes[pid].running = go_on;
+        let (mut dropped, refs) = (Vec::new(), over.into_iter().flat_map(|r| r.args));
         for r in refs.collect::<Vec<_>>() {
             let kept = self.choices.one_in(2);
             if kept { self.processes[pid].vars.push(r) } else { dropped.push(r) }
         }
         let ids = self.all_of(pid, &dropped);
         self.feed(pid, Event::RefsDropped(ids));
+    }
+
+    /// Its main thread, which takes calls, hears of the end from another thread, and may be at it just now.
+    fn takes_another(&mut self, pid: Pid) {
+        let waits =
+            |((_, worker), lane): &(&(Pid, Pid), &Lane)| *worker == pid && lane.requests.iter().any(|r| !r.taken);
+        let callers: Vec<Pid> = self.lanes.iter().filter(waits).map(|((caller, _), _)| *caller).collect();
+        if self.processes[pid].alive
+            && self.choices.one_in(2)
+            && let Some(caller) = self.choices.pick(&callers)
+        {
+            self.take(caller, pid);
+        }
     }
 
     /// `shoal.kill()` of an actor: for good, or this life.

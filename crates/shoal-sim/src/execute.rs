@@ -94,7 +94,7 @@ impl World {
         self.audit.call_refused(&task);
         self.feed(worker, Event::CallTaken { task, refs });
         self.feed(worker, Event::CallDone { task, caller: address(caller), refs: Vec::new() });
-        let kept = std::mem::take(&mut self.processes[worker].kept);
+        let Some(kept) = self.processes[worker].kept.take() else { return };
         let reply = Reply { item: None, task, attempt, retryable: false, kept, values: Vec::new(), lost };
         self.send_reply((caller, worker), reply);
     }
@@ -175,7 +175,9 @@ impl World {
         }
         let values = if running.constructs.is_some() { Vec::new() } else { self.values(pid, &running) };
         let retryable = running.retry_exceptions && matches!(values.first(), Some(Value::Error(_)));
-        self.audit.made(pid, running.task, 0, &values);
+        if !self.is_unheard(pid) {
+            self.audit.made(pid, running.task, 0, &values);
+        }
         let refs: Vec<RefWire> = values.iter().flat_map(Value::refs).copied().collect();
         let held = self.all_of(pid, &running.args);
         let (task, caller, attempt) = (running.task, running.caller, running.attempt);
@@ -192,17 +194,24 @@ impl World {
         if !self.processes[pid].alive {
             return;
         }
-        let kept = std::mem::take(&mut self.processes[pid].kept);
-        match running.constructs {
-            Some(life) => self.actor_started(pid, life, kept),
-            None => self.send_reply(
+        let kept = self.processes[pid].kept.take();
+        assert_eq!(kept.is_none(), self.is_unheard(pid), "DEATH-8: the answer of {task}");
+        match (running.constructs, kept) {
+            (Some(life), Some(kept)) => self.actor_started(pid, life, kept),
+            (None, Some(kept)) => self.send_reply(
                 (caller, pid),
                 Reply { item: None, task, attempt, retryable, kept, values, lost: Vec::new() },
             ),
+            (_, None) => {}
         }
         if !early {
             self.feed(pid, Event::RefsDropped(held));
         }
+    }
+
+    /// Whether what it makes for callers goes to nobody, and is let go of there (DEATH-8).
+    pub(crate) fn is_unheard(&self, pid: Pid) -> bool {
+        self.processes[pid].role == Role::Lingers
     }
 
     pub(crate) fn send_reply(&mut self, (caller, pid): (Pid, Pid), reply: Reply) {

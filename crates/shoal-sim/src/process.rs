@@ -38,7 +38,7 @@ pub(crate) enum Role {
     Free,
     Leased(LeaseId),
     Actor(ActorId),
-    /// It was an actor, and lives on for what it owns.
+    /// It was an actor, and lives on for what it owns. Calls that run there are not answered (DEATH-8).
     Lingers,
 }
 
@@ -73,8 +73,8 @@ pub(crate) struct Process {
     pub vars: Vec<RefWire>,
     pub ids: u64,
     pub running: Vec<Running>,
-    /// Refs that the core said stay, between `CallDone` and the reply.
-    pub kept: Vec<RefWire>,
+    /// Refs that the core said stay, between `CallDone` and the reply; `None` when it said nothing (DEATH-8).
+    pub kept: Option<Vec<RefWire>>,
     /// Generators that were told to stop; calls that were cancelled; how many items were read, as it was told.
     pub stops: BTreeSet<(TaskId, u16)>,
     pub cancels: BTreeSet<TaskId>,
@@ -96,7 +96,7 @@ impl Process {
             vars: Vec::new(),
             ids: 0,
             running: Vec::new(),
-            kept: Vec::new(),
+            kept: None,
             stops: BTreeSet::new(),
             cancels: BTreeSet::new(),
             reads: BTreeMap::new(),

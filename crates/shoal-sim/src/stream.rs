@@ -40,7 +40,9 @@ impl World {
     }
 
     fn waits(&self, pid: Pid, running: &Running) -> bool {
-        if running.num_returns != STREAMING || running.window == 0 || self.is_stopped(pid, running) {
+        // One whose items go to nobody is not asked to wait.
+        let free = running.num_returns != STREAMING || running.window == 0 || self.is_unheard(pid);
+        if free || self.is_stopped(pid, running) {
             return false;
         }
         let read = self.processes[pid].reads.get(&(running.task, running.attempt)).copied().unwrap_or(0);
@@ -75,10 +77,16 @@ impl World {
         let running = &mut self.processes[pid].running[at];
         let (task, caller, attempt, index) = (running.task, running.caller, running.attempt, running.yielded);
         running.yielded += 1;
-        self.audit.made(pid, task, index, std::slice::from_ref(&value));
+        let unheard = self.is_unheard(pid);
+        if !unheard {
+            self.audit.made(pid, task, index, std::slice::from_ref(&value));
+        }
         let refs = value.refs().to_vec();
         if !refs.is_empty() {
             self.feed(pid, Event::Yielded { task, caller: address(caller), refs });
+        }
+        if unheard {
+            return;
         }
         let (item, kept, values) = (Some(index), Vec::new(), vec![value]);
         self.send_reply((caller, pid), Reply { item, task, attempt, retryable: false, kept, values, lost: Vec::new() });

@@ -112,6 +112,13 @@ impl Cancels {
         }
     }
 
+    /// Cancels every such call.
+    pub(crate) fn cancel_beside(&self) {
+        let mut all: Vec<TaskId> = self.table.lock().beside.keys().copied().collect();
+        all.sort_unstable();
+        all.into_iter().for_each(|task| self.cancel(task, false, false));
+    }
+
     /// Such a call begins.
     pub(crate) fn begin_beside(&self, task: TaskId, name: Arc<str>, began: Instant) {
         if let Some(call) = self.table.lock().beside.get_mut(&task) {

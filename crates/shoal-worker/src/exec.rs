@@ -8,6 +8,7 @@
 //!   nothing runs beside. Woken for each request it would take the CPU from the caller, run that one, and sleep.
 use crate::cancels::{Cancels, OnCancel};
 use crate::dead::Place;
+use crate::ending::stored;
 use crate::lanes::{Peer, Waiting, fits};
 use crate::look::{Clock, Ran, RanRing, Running};
 use crate::runtime::Runtime;
@@ -116,6 +117,8 @@ pub(crate) struct Executor {
     caller: Mutex<Option<LaneStatus>>,
     gaps: Gaps,
     idle: AtomicBool,
+    /// The actor that runs here has ended (END-1). Set under the state lock and the table's.
+    over: AtomicBool,
     lingering: AtomicBool,
     pub(crate) cancels: Cancels,
     pub(crate) running: Mutex<Option<Running>>,
@@ -221,6 +224,34 @@ impl Executor {
 
     pub(crate) fn end(&self, runtime: &Runtime) {
         self.post(runtime, Work::End);
+    }
+
+    /// From here on no answer goes out (END-1). True the first time.
+    pub(crate) fn be_over(&self) -> bool {
+        let _table = self.table.lock();
+        !self.over.swap(true, SeqCst)
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(SeqCst)
+    }
+
+    /// Sleeps until nobody needs this process.
+    pub(crate) fn linger(&self, runtime: &Runtime) {
+        self.lingering.store(true, SeqCst);
+        runtime.kick.kick();
+        let waiter = runtime.executor_waiter();
+        loop {
+            waiter.rearm();
+            if self.table.lock().stopped {
+                return;
+            }
+            runtime.wait_for_work(&waiter);
+        }
+    }
+
+    pub(crate) fn lingers(&self) -> bool {
+        self.lingering.load(SeqCst)
     }
 
     /// The daemon is gone or the job is over.
@@ -363,35 +394,6 @@ impl Table {
 }
 
 impl Runtime {
-    /// This worker is done. If others hold what it owns, or it has unfinished children, the daemon takes its lease or
-    /// actor away and the thread sleeps until nobody needs it (OWN-6). Without the GIL.
-    pub fn linger(&self) {
-        let mut state = self.lock();
-        if !state.owner.holds_for_others() {
-            return;
-        }
-        self.feed(&mut state, Event::Lingers);
-        drop(state);
-        self.tell_node(&ToNode::Lingering);
-        self.executor.lingering.store(true, SeqCst);
-        self.kick.kick();
-        let waiter = self.executor_waiter();
-        loop {
-            waiter.rearm();
-            if self.executor.table.lock().stopped {
-                return;
-            }
-            self.wait_for_work(&waiter);
-        }
-    }
-
-    /// Ends a lingering worker that nobody needs any more. Called by the I/O thread, which hears of releases.
-    pub(crate) fn look_whether_needed(&self, state: &crate::state::State) {
-        if self.executor.lingering.load(SeqCst) && !state.owner.holds_for_others() {
-            self.executor.exit(self);
-        }
-    }
-
     /// The next thing to do for the executor's thread. Without the GIL.
     pub fn next_work(&self) -> Work {
         let waiter = self.executor_waiter();
@@ -476,25 +478,30 @@ impl Runtime {
         self.executor.cancels.begin_beside(task, Arc::clone(name), began);
     }
 
-    /// Answers a call. Replies with refs leave in the order in which the core heard of them (EXEC-3).
+    /// Answers a call, unless the actor has ended (END-1). Replies with refs leave in the order in which the core heard
+    /// of them (EXEC-3).
     pub fn finish(&self, answer: Answer) {
         // What it lacks goes to nobody.
         let given = answer.values.iter().filter(|_| !answer.lost);
         let refs: Vec<RefWire> = given.flat_map(|v| v.refs()).copied().collect();
         let (task, caller) = (answer.task, answer.caller);
-        if answer.lent || !refs.is_empty() {
+        let stored = stored(task, 0, answer.values.iter().filter(|_| !answer.lost));
+        let sent = if answer.lent || !refs.is_empty() {
             let mut state = self.lock();
             self.drain_drops(&mut state);
             self.feed(&mut state, Event::CallDone { task, caller, refs });
-            let kept = state.kept.remove(&task).unwrap_or_default();
-            self.push_reply(answer, kept);
+            state.kept.remove(&task).is_some_and(|kept| self.push_reply(answer, kept))
         } else {
-            self.push_reply(answer, Vec::new());
+            self.push_reply(answer, Vec::new())
+        };
+        if !sent {
+            self.let_go(&mut self.lock(), stored);
         }
         self.executor.cancels.forget(&task);
     }
 
-    fn push_reply(&self, answer: Answer, kept: Vec<RefWire>) {
+    /// False when the actor has ended before.
+    fn push_reply(&self, answer: Answer, kept: Vec<RefWire>) -> bool {
         let Answer { task, attempt, lane, lost, retryable, name, began, micros, values, .. } = answer;
         let failed = matches!(&values[..], [Value::Error(_), ..]);
         let status = match (lost, retryable) {
@@ -505,8 +512,12 @@ impl Runtime {
         let mut frame = Vec::with_capacity(128);
         Reply { attempt, task, status, micros, kept, values }.encode(&mut frame);
         let mut table = self.executor.table.lock();
+        if self.executor.is_over() {
+            return false;
+        }
         table.ran.push(Ran { task, name, began, micros, failed });
         self.push_locked(table, lane, frame);
+        true
     }
 
     /// Pushes a frame to a caller. False when its lane is closed.

@@ -18,6 +18,7 @@ mod calls;
 mod cancels;
 mod control;
 mod dead;
+mod ending;
 mod exec;
 mod full;
 mod hints;

@@ -5,6 +5,7 @@
 //!   attempt change nothing.
 //! - FLOW-2 items leave in order, each before the reply, in the caller's lane.
 //! - FLOW-3 who waits for room is woken by news of reading, of the end of reading, of a cancel, of the caller's death.
+use crate::ending::stored;
 use crate::runtime::Runtime;
 use crate::state::{State, Watcher};
 use shoal_owner::{Event, Next, WINDOW_BYTES, item_bytes};
@@ -102,13 +103,19 @@ impl Runtime {
         self.lock().flows.remove(task);
     }
 
-    /// Sends an item to the caller (FLOW-2), and says whether there is room for another.
+    /// Sends an item to the caller (FLOW-2), unless the actor has ended (END-1), and says whether there is room for
+    /// another.
     pub fn send_item(&self, item: NewItem) -> Room {
         let NewItem { task, attempt, lane, caller, index, value } = item;
         let (refs, bytes) = (value.refs().to_vec(), item_bytes(&value));
+        let stored = stored(task, index, std::iter::once(&value));
         let mut frame = Vec::with_capacity(128);
         lane::Item { attempt, task, index, value }.encode(&mut frame);
         let mut state = self.lock();
+        if self.has_ended() {
+            self.let_go(&mut state, stored);
+            return Room::Stopped;
+        }
         if !refs.is_empty() {
             self.drain_drops(&mut state);
             self.feed(&mut state, Event::Yielded { task, caller, refs });

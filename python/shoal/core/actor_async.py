@@ -16,7 +16,7 @@ from typing import Any
 
 from shoal.core import _ffi
 from shoal.core.actor_meta import ActorMeta
-from shoal.core.actor_runtime import ends_actor, start_thread
+from shoal.core.actor_runtime import ends_actor, exit_from_thread, start_thread
 from shoal.core.actor_threads import answer_failure, cancelled
 from shoal.core.futures import when
 from shoal.core.live import LIVE
@@ -72,7 +72,6 @@ class AsyncExecutor:
         self._arrived: deque[tuple[str, tuple[Any, Any, tuple[Any, ...], dict[str, Any]]]] = deque()
         self._tasks: dict[bytes, asyncio.Task[None]] = {}
         self._woken = False
-        self._last: Any = None
         self._loop: asyncio.AbstractEventLoop
         up = threading.Event()
         start_thread(self._serve, "shoal-asyncio", up)
@@ -94,8 +93,9 @@ class AsyncExecutor:
                 self._loop.run_forever()
             except BaseException as error:
                 # A task that the user's code started raised SystemExit or KeyboardInterrupt, which end a loop.
-                if ends_actor(error) is not None and self._last is not None:
-                    answer_failure(self._last, error)
+                reason = ends_actor(error)
+                if reason is not None:
+                    exit_from_thread(reason)
 
     def construct(self, cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Makes the instance on the loop's thread, in a task; `__init__` may be async."""
@@ -152,7 +152,6 @@ class AsyncExecutor:
         self, group: _Group, call: Any, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
         group.running += 1
-        self._last = call
         context = contextvars.Context()
         context.run(CURRENT_CALL.set, call)
         key = call.task_id

@@ -149,9 +149,19 @@ def become_actor(class_blob: bytes, meta: str, args: tuple[Any, ...], kwargs: di
 
 
 def finish() -> None:
-    """Saves what an actor with `persistent=` hasn't saved yet: its process ends."""
+    """Saves what an actor with `persistent=` hasn't saved yet, and nothing later: it ends."""
     if _ACTOR is not None and _ACTOR.kept is not None:
+        _ACTOR.kept.saver.close()
+
+
+def exit_from_thread(reason: str) -> None:
+    """Ends an actor that isn't sync from one of its threads; the main thread follows."""
+    from shoal.core import _ffi
+
+    if _ACTOR is not None and _ACTOR.kept is not None:
+        # Before nothing is answered any more: who waits for a save that is due has its answer.
         _ACTOR.kept.saver.flush()
+    _ffi.exit_actor(reason)
 
 
 def _executor(meta: ActorMeta) -> Any:

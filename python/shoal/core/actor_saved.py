@@ -7,6 +7,8 @@
 - SAVE-3 a reply is made before the save that it waits for is taken, and doesn't change any more.
 - SAVE-4 after a failed save the state stays as it is in memory, the calls that waited get `PersistenceError`, and so
   does each later call until a save succeeds, which then has everything. With seconds, too, replies wait from then on.
+- SAVE-5 an actor that has ended saves nothing any more, though its process may live on and its threads change it: the
+  state may be its successor's by then.
 """
 
 import sys
@@ -30,6 +32,7 @@ class Saver:
         self._saving = 0
         self._dirty = False
         self._failed = False
+        self._closed = False
         self._due: float | None = None
         self._waiting: list[Any] = []
 
@@ -66,22 +69,32 @@ class Saver:
             # What changes from here on may come too late for the state that is taken now.
             self._dirty, self._due = self._running > 0, None
             self._saving += 1
-        error = self._try()
+        error = None if self._closed else self._try()
         with self._lock:
             self._saving -= 1
             self._failed = error is not None
             if self._dirty or error is not None:
                 self._soil()
+            self._wake.notify_all()
         for call in group:
             call.release(error)
         return error
 
     def flush(self) -> None:
-        """Saves what isn't saved yet: the actor ends."""
+        """Saves what isn't saved yet."""
         if self._dirty or self._waiting:
             _tell(self.save())
 
+    def close(self) -> None:
+        """Does that a last time, and waits for a save that is under way (SAVE-5)."""
+        self.flush()
+        with self._lock:
+            self._closed = True
+            self._wake.wait_for(lambda: self._saving == 0)
+
     def _soil(self) -> None:
+        if self._closed:
+            return
         self._dirty = True
         if self._seconds is not None and self._due is None:
             self._due = time.monotonic() + self._seconds
@@ -92,7 +105,7 @@ class Saver:
             from shoal.core.actor_runtime import start_thread
 
             self._thread = start_thread(self._serve, "shoal-saver")
-        self._wake.notify()
+        self._wake.notify_all()
 
     def _serve(self) -> None:
         while True:

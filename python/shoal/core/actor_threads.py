@@ -1,17 +1,14 @@
 """Threaded actors: a pool of plain threads for each concurrency group, started on demand."""
 
-import signal
 import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from shoal.core import _ffi
 from shoal.core.actor_meta import ActorMeta
-from shoal.core.actor_runtime import ends_actor, finish, start_thread
+from shoal.core.actor_runtime import ends_actor, exit_from_thread, start_thread
 from shoal.core.interrupts import raise_in_thread
-from shoal.core.live import LIVE
 
 Work = tuple[Any, Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
@@ -149,19 +146,11 @@ def run(
 
 
 def answer_failure(call: Any, error: BaseException) -> None:
-    """Answers a call that raised; an exit ends the actor instead, and the call with it."""
+    """Answers a call that raised. An exit ends the actor: then the answer goes nowhere."""
     reason = ends_actor(error)
-    if reason is None:
-        call.failed(error)
-    else:
-        finish()
-        call.enter()
-        try:
-            _ffi.exit_actor(reason)
-        finally:
-            call.leave()
-        LIVE.leaving = True
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    if reason is not None:
+        exit_from_thread(reason)
+    call.failed(error)
 
 
 class ThreadExecutor:

@@ -12,7 +12,6 @@ class Live:
         "forked",
         "in_worker",
         "job_env",
-        "leaving",
         "sessions",
         "shielded",
         "worker_env",
@@ -24,8 +23,6 @@ class Live:
         self.sessions = 0
         """How many sessions this process has had."""
         self.in_worker = False
-        self.leaving = False
-        """Whether the actor of this process has ended itself, and its main thread is to follow."""
         self.shielded = False
         """Whether a cancel may not interrupt the main thread now."""
         self.forked = False

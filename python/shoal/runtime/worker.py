@@ -73,11 +73,6 @@ def _tell_stacks() -> None:
 
 
 def _on_interrupt(signum: int, frame: FrameType | None) -> None:
-    """The I/O thread signals the main thread to interrupt a task; a late signal must not hit the next one.
-
-    Other threads of an actor that ended itself do it, too.
-    """
-    if LIVE.leaving:
-        raise SystemExit(0)
+    """The I/O thread signals the main thread to interrupt a task; a late signal must not hit the next one."""
     if not LIVE.shielded and _ffi.interrupt_wanted():
         raise KeyboardInterrupt

@@ -156,12 +156,11 @@ pub(crate) fn saves_at_end(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
-/// In an actor: it ends on its own wish, without restart.
+/// In an actor, on any thread: it ends on its own wish, without restart. None of its calls is answered any more.
 #[pyfunction]
 pub(crate) fn exit_actor(py: Python<'_>, reason: String) -> PyResult<()> {
     let runtime = runtime(py)?;
-    let actor =
-        current::actor().ok_or_else(|| PyValueError::new_err("exit_actor() works only inside an actor's method"))?;
-    runtime.tell_node(&ToNode::ActorExit { actor, reason });
+    let actor = crate::actor::own().ok_or_else(|| PyValueError::new_err("exit_actor() works only in an actor"))?;
+    py.detach(|| runtime.exit_actor(actor, reason));
     Ok(())
 }
