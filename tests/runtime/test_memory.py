@@ -228,6 +228,44 @@ print(type(failure(ref)).__name__)
     assert run.stdout.splitlines() == ["OutOfMemoryError"]
 
 
+def test_of_two_instances_only_one_kills_for_one_shortage(in_group, group):
+    run = in_group("""
+import subprocess
+name = sys.argv[2] if len(sys.argv) > 2 else "first"
+other = None
+if name == "first":
+    other = subprocess.Popen([sys.executable, __file__, sys.argv[1], "second"], stdout=subprocess.PIPE, text=True)
+begin()
+
+@shoal.remote(max_retries=0)
+def half(mine, others, round):
+    held = fill(80)
+    Path(f"{mine}-ready-{round}").touch()
+    await_file(f"{others}-ready-{round}")
+    # Both together, too much at once; either of them alone is not.
+    held += fill(72, 24)
+    await_file(f"dead-{round}")
+    # Four looks of the monitor.
+    time.sleep(1)
+    return "lived"
+
+names = ("first", "second") if name == "first" else ("second", "first")
+for round in range(3):
+    error = failure(half.remote(*names, round))
+    if isinstance(error, OutOfMemoryError):
+        Path(f"dead-{round}").touch()
+    Path(f"{name}-over-{round}").touch()
+    await_file(f"{names[1]}-over-{round}")
+    print(round, "OutOfMemoryError" if isinstance(error, OutOfMemoryError) else error, flush=True)
+if other is not None:
+    print(other.communicate()[0])
+    sys.exit(other.returncode)
+""")
+    said = sorted(line for line in run.stdout.splitlines() if line)
+    assert said == sorted(f"{n} {end}" for n in range(3) for end in ("OutOfMemoryError", "lived")), run
+    assert group.kernel_kills == 0
+
+
 def test_a_kill_by_the_kernel_is_told_as_such(in_group, group):
     run = in_group("""
 begin(memory_monitor_interval=0)
