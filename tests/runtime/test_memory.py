@@ -281,6 +281,26 @@ print(type(error).__name__, "the kernel killed it" in str(error), "of 400 MiB" i
     assert group.kernel_kills == 1
 
 
+def test_the_kernel_takes_a_worker_and_not_the_driver_that_holds_more(in_group, group):
+    run = in_group("""
+held = fill(200)
+begin(memory_monitor_interval=0)
+
+@shoal.remote(max_retries=0)
+def hog():
+    fill(4000)
+
+@shoal.remote
+def starts():
+    import subprocess
+    return subprocess.run(["cat", "/proc/self/oom_score_adj"], capture_output=True, text=True).stdout
+
+print(type(failure(hog.remote())).__name__, len(held), shoal.get(starts.remote()))
+""")
+    assert run.stdout.split() == ["OutOfMemoryError", "25", "500"]
+    assert group.kernel_kills == 1
+
+
 def test_memory_of_others_kills_nobody_here(group, in_group):
     code = "import sys; held = b'x' * (340 << 20); print('full', flush=True); sys.stdin.read()"
     other = subprocess.Popen(

@@ -19,6 +19,8 @@ from typing import Any
 
 # Extension modules and user code have no place here: they start threads, or share random states between children.
 _IDLE = "shoal::IDLE"
+_EXPENDABLE = 500
+"""Of a worker, in thousandths of the memory that ran out: what the kernel counts it as holding more than it does."""
 
 
 class _Zygote:
@@ -173,6 +175,7 @@ def _settle(request: dict[str, Any]) -> None:
     job = request["job"]
     os.dup2(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), 0)
     os.umask(job["umask"])
+    _be_expendable()
     _set_environment(request)
     try:
         os.chdir(job["cwd"])
@@ -205,6 +208,13 @@ def _output(number: int, like: Any) -> Any:
     )
     stream.mode = "w"  # type: ignore[misc]
     return stream
+
+
+def _be_expendable() -> None:
+    """When the kernel has to kill, it kills a worker, and not the driver or the daemon."""
+    with contextlib.suppress(OSError, ValueError), open("/proc/self/oom_score_adj", "r+b", buffering=0) as file:
+        if int(file.read()) < _EXPENDABLE:
+            file.write(b"%d" % _EXPENDABLE)
 
 
 def _set_environment(request: dict[str, Any]) -> None:
