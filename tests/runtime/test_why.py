@@ -169,6 +169,40 @@ def test_values_and_errors_are_told(two_cpus: object) -> None:
     assert "task fail failed after" in why(ref.hex()[:32])
 
 
+class Counts:
+    def count(self) -> Any:
+        yield from range(10)
+
+    def pid(self) -> int:
+        return os.getpid()
+
+
+class CountsAsync(Counts):
+    async def count(self) -> Any:
+        for i in range(10):
+            yield i
+
+
+@pytest.mark.parametrize("kind", ["task", "sync", "threaded", "async"])
+def test_a_generator_that_waits_for_its_reader(two_cpus: object, kind: str) -> None:
+    if kind == "task":
+        count, name = shoal.remote(Counts.count).options(_generator_backpressure_num_objects=2), r"task \S*count"
+        stream, behind = count.remote(None), None
+    else:
+        options = {"max_concurrency": 2} if kind == "threaded" else {}
+        actor = shoal.remote(CountsAsync if kind == "async" else Counts).options(**options).remote()
+        stream, name = actor.count.options(_generator_backpressure_num_objects=2).remote(), r"call Counts\w*\.count"
+        behind = actor.pid.remote() if kind == "sync" else None
+    becomes(stream, rf"^{name} waits in process \d+ for somebody to read on: 2 of its items are unread$")
+    becomes(stream.completed(), rf"^{name} waits in process \d+ for somebody to read on")
+    if behind is not None:
+        becomes(behind, rf"runs something else first\n  {name} waits in process \d+ for somebody to read on")
+    from shoal.util.explain import circles, look
+
+    assert circles(look(30.0)) == []
+    assert [shoal.get(ref) for ref in stream] == list(range(10))
+
+
 def test_actors_that_wait_for_each_other_are_named(two_cpus: object, tmp_path: Path) -> None:
     one, two = Actor.options(name="one").remote(), Actor.options(name="two").remote()
     shoal.get([one.meet.remote(two), two.meet.remote(one)])
@@ -201,7 +235,9 @@ def test_ids_names_and_process_numbers_are_understood(two_cpus: object) -> None:
 
 
 def test_what_can_t_be_asked_for_is_refused(two_cpus: object) -> None:
-    with pytest.raises(TypeError, match="why\\(\\) takes an ObjectRef, an actor's handle or an id, not 'int'"):
+    with pytest.raises(
+        TypeError, match="why\\(\\) takes an ObjectRef, a generator, an actor's handle or an id, not 'int'"
+    ):
         why(3)
     with pytest.raises(ValueError, match="nothing in the instance has the id 'nonsense'"):
         why("nonsense")

@@ -154,6 +154,15 @@ pub struct RunningRow {
     pub beside: bool,
 }
 
+/// A generator that runs in the process that tells it, and waits until more of its items are read.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct UnreadRow {
+    /// Its task or call.
+    pub id: TaskId,
+    /// Its items that nobody has read.
+    pub items: u32,
+}
+
 /// Where a value is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Place {
@@ -213,6 +222,8 @@ pub struct Report {
     pub running: Vec<RunningRow>,
     /// What threads of it wait for, at most a thousand.
     pub waits: Vec<ObjectId>,
+    /// Generators here that wait for a reader, at most a thousand.
+    pub unread: Vec<UnreadRow>,
     /// Actors that it made whose constructors' arguments have no value yet, and those arguments.
     pub actor_waits: Vec<(ActorId, Vec<RefWire>)>,
     /// Objects.

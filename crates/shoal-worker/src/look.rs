@@ -7,6 +7,7 @@
 //!   code tells as much as any other.
 use crate::runtime::Runtime;
 use crate::state::State;
+use crate::stream::is_room;
 use shoal_proto::control::ToNode;
 use shoal_proto::look::{RanRow, Report, Rows, RunningRow, Stage, TaskRow, Wish};
 use shoal_types::TaskId;
@@ -15,7 +16,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Calls that are remembered: a quarter of a megabyte.
 const KEPT: usize = 4_096;
-/// Most objects that are named of those that threads wait for.
+/// Most objects that are named of those that threads wait for, and most generators of those that wait for readers.
 const WAITS: usize = 1_000;
 
 /// A call that ran here.
@@ -125,7 +126,8 @@ impl Runtime {
         if wish.tasks {
             report.tasks = tasks(&state, limit, &clock);
             let awaited = state.watchers.iter().filter(|(_, watchers)| state.is_awaited(watchers));
-            report.waits = awaited.map(|(id, _)| *id).take(WAITS).collect();
+            report.waits = awaited.map(|(id, _)| *id).filter(|id| !is_room(id)).take(WAITS).collect();
+            report.unread = state.unread().take(WAITS).collect();
             report.actor_waits = state.owner.actor_waits();
         }
         if wish.ended {

@@ -10,6 +10,7 @@ use crate::runtime::Runtime;
 use crate::state::{State, Watcher};
 use shoal_owner::{Event, Next, WINDOW_BYTES, item_bytes};
 use shoal_proto::lane;
+use shoal_proto::look::UnreadRow;
 use shoal_proto::peer::PeerMsg;
 use shoal_types::{Address, ErrorValue, LaneId, ObjectId, RefWire, TaskId, Value};
 use shoal_wait::Waiter;
@@ -86,6 +87,14 @@ impl Flow {
             self.read += 1;
             self.bytes -= self.sizes.pop_front().unwrap_or(0);
         }
+    }
+}
+
+impl State {
+    /// Generators here that wait until more is read.
+    pub(crate) fn unread(&self) -> impl Iterator<Item = UnreadRow> + '_ {
+        let full = self.flows.iter().filter(|(_, flow)| flow.room() == Room::Full);
+        full.map(|(task, flow)| UnreadRow { id: *task, items: flow.made - flow.read })
     }
 }
 
@@ -256,6 +265,11 @@ impl Runtime {
         self.feed(state, Event::Item { task, attempt, index, value, worker });
         Ok(())
     }
+}
+
+/// Whether what is watched is a generator's room, and no object.
+pub(crate) fn is_room(id: &ObjectId) -> bool {
+    id.index == ROOM_INDEX
 }
 
 fn room_of(task: TaskId) -> ObjectId {

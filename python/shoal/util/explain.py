@@ -14,7 +14,7 @@ def why(what: Any, *, timeout: float = 5.0) -> str:
     """Says why a value isn't there yet, or what an actor does: which arguments, resources, processes it waits for.
 
     Args:
-        what: An `ObjectRef` or an actor's handle; or an id, as hexadecimal digits.
+        what: An `ObjectRef`, a generator that a call gave, or an actor's handle; or an id, as hexadecimal digits.
         timeout: Seconds to wait for processes that don't answer; they are named.
 
     Returns:
@@ -41,14 +41,17 @@ def why(what: Any, *, timeout: float = 5.0) -> str:
 def _id_of(what: Any) -> str:
     from shoal.core import _ffi
     from shoal.core.actor_handle import ActorHandle
+    from shoal.core.generators import ObjectRefGenerator
 
     if isinstance(what, _ffi.ObjectRef):
         return what.hex()
+    if isinstance(what, ObjectRefGenerator):
+        return str(what.task_id().hex())
     if isinstance(what, ActorHandle):
         return what._actor_id.hex()
     if isinstance(what, str):
         return what
-    raise TypeError(f"why() takes an ObjectRef, an actor's handle or an id, not {type(what).__name__!r}")
+    raise TypeError(f"why() takes an ObjectRef, a generator, an actor's handle or an id, not {type(what).__name__!r}")
 
 
 def look(timeout: float) -> Snapshot:
@@ -282,6 +285,10 @@ class _Explainer:
         if self.found.is_queued(row):
             page.say(depth, f"{name} waits in {where} until one of the calls that run there is over{self.stopped(row)}")
             return self._objects_of(page, depth, self.waits_of(row["worker"]))
+        unread = self.found.unread.get(row["id"])
+        if unread is not None:
+            reason = f"{unread['items']:,} of its items are unread{self.stopped(row)}"
+            return page.say(depth, f"{name} waits in {where} for somebody to read on: {reason}")
         waits = self.waits_of(row["worker"])
         page.say(depth, f"{name} runs in {where}{since}{self.stopped(row)}" + (", and waits itself" if waits else ""))
         self._objects_of(page, depth, waits)
@@ -387,7 +394,7 @@ class _Explainer:
         if row["stage"] == "Waiting":
             ids = [ref["id"] for ref in row["waits_for"]]
         elif row["stage"] == "Taken":
-            ids = self.waits_of(row["worker"])
+            ids = [] if id in self.found.unread else self.waits_of(row["worker"])
         elif row["stage"] == "Sent":
             before = self.ahead(row)
             ids = [before] if before else []

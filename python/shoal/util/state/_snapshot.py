@@ -75,6 +75,11 @@ class Snapshot:
         return {row["id"]: {**row, "owner": process} for process, row in self._each("running")}
 
     @cached_property
+    def unread(self) -> dict[str, Row]:
+        """Generators that wait until more of their items are read, by task; told by who runs them."""
+        return {row["id"]: row for _, row in self._each("unread")}
+
+    @cached_property
     def on_disk(self) -> set[str]:
         """Objects that lie on a disk only."""
         return {id for node in self.nodes for id in node["on_disk"]}
