@@ -23,6 +23,7 @@ class LoggingConfig:
         additional_log_standard_attrs: Names of attributes of `logging.LogRecord` to add to each line.
 
     Raises:
+        TypeError: `additional_log_standard_attrs` is text.
         ValueError: `encoding` is neither "TEXT" nor "JSON", `log_level` is no level, or an attribute is none that every
             record has.
 
@@ -39,6 +40,8 @@ class LoggingConfig:
             raise ValueError(f"encoding is 'TEXT' or 'JSON', not {encoding!r}")
         if not isinstance(logging.getLevelName(log_level), int):
             raise ValueError(f"log_level is the name of a level of logging, such as 'INFO', not {log_level!r}")
+        if isinstance(additional_log_standard_attrs, str):
+            raise TypeError(f"additional_log_standard_attrs takes a list, not {additional_log_standard_attrs!r} (str)")
         unknown = sorted(set(additional_log_standard_attrs) - STANDARD_ATTRS)
         if unknown:
             raise ValueError(f"additional_log_standard_attrs has {unknown[0]!r}, which not every log record has")

@@ -317,3 +317,5 @@ def test_the_command_says_what_is_wrong_in_a_sentence(shared_instance: object) -
         1,
         "Error: no log file matches 'nothing-*'; 'shoal logs' lists them\n",
     )
+    run = subprocess.run(command("actr", "--id", "ann"), capture_output=True, text=True, timeout=60)
+    assert run.returncode == 2 and "there is no 'logs actr'; there are actor, cluster, job, task, worker" in run.stderr

@@ -13,6 +13,8 @@ import textwrap
 import time
 from pathlib import Path
 
+import pytest
+
 import shoal
 from support.streams import SHOWN
 
@@ -364,6 +366,25 @@ def test_structured_logs_tell_where_they_were_made(shoal_run):
     assert actor["worker_id"] != task["worker_id"] and "task_id" not in driver
     for name in ("job_id", "node_id"):
         assert task[name] == actor[name] == driver[name]
+
+
+def test_a_record_with_odd_values_is_a_line_of_json_all_the_same(shoal_run):
+    run = shoal_run(
+        """
+import logging, shoal
+class Odd:
+    def __repr__(self):
+        raise RuntimeError("no repr")
+shoal.init(num_cpus=1, logging_config=shoal.LoggingConfig(encoding="JSON"))
+ring = []
+ring.append(ring)
+logging.info("it is there", extra={"odd": Odd(), "nan": float("nan"), "keys": {(1, 2): 3}, "ring": ring, "n": [1]})
+"""
+    )
+    (line,) = run.stderr.splitlines()
+    record = json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert (record["message"], record["nan"], record["n"]) == ("it is there", "nan", [1])
+    assert record["keys"] == "{(1, 2): 3}" and record["odd"].startswith("<Odd that can't be shown: RuntimeError(")
 
 
 def test_structured_logs_as_text(shoal_run):

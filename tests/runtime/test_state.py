@@ -241,6 +241,15 @@ def test_filters_compare_without_regard_to_case_and_by_order(two_cpus: object) -
         state.list_tasks(limit=1, _explain=True)
 
 
+def test_a_filter_that_nothing_passes_says_what_there_is(two_cpus: object) -> None:
+    shoal.get([same.remote(n) for n in range(3)])
+    with pytest.warns(RuntimeWarning, match="no task of 3 passes: state is FINISHED; worker_pid is .*"):
+        assert state.list_tasks(filters=[("state", "=", "RUNING"), ("worker_pid", "=", "abc")], _explain=True) == []
+    command = [sys.executable, "-c", "from shoal.cli import main; main()", "list", "tasks", "--filter", "state=DONE"]
+    run = subprocess.run([*command, "--address", address()], capture_output=True, text=True, timeout=60)
+    assert (run.stdout, run.stderr) == ("no tasks\n", "warning: no task of 3 passes: state is FINISHED\n")
+
+
 def test_columns_of_detail_are_none_unless_asked_for(two_cpus: object) -> None:
     shoal.get(same.remote(1))
     row = state.list_tasks()[0]

@@ -7,6 +7,8 @@ import collections
 import dataclasses
 import enum
 import functools
+import os
+import re
 import sys
 import threading
 import typing
@@ -448,3 +450,20 @@ def test_small_containers_keep_types_identity_and_references():
     held = shoal.put((ref,))
     del ref
     assert shoal.get(shoal.get(held)[0]) == "inside"
+
+
+class Misread:
+    def __reduce__(self):
+        return int, ("no number",)
+
+
+def test_what_fails_to_be_unpickled_says_that_and_where():
+    with pytest.raises(ValueError, match="no number") as caught:
+        shoal.get(shoal.put(Misread()))
+    assert re.fullmatch(rf"raised while a value of \d+ bytes was unpickled in process {os.getpid()}", *notes(caught))
+    with pytest.raises(ValueError, match=r"(?s)no number.*\nraised while a value of \d+ bytes was"):
+        there(len, Misread())
+
+
+def notes(caught):
+    return caught.value.__notes__

@@ -30,6 +30,11 @@ def same(value: Any) -> Any:
 
 
 @shoal.remote
+def pid_of() -> int:
+    return os.getpid()
+
+
+@shoal.remote
 def nested() -> Any:
     return shoal.get(sleep.remote(60))
 
@@ -229,6 +234,9 @@ def test_ids_names_and_process_numbers_are_understood(two_cpus: object) -> None:
     pid = shoal.get(actor.pid.remote())
     assert why("known") == why(actor) == why(actor._actor_id.hex())
     assert why(str(pid)).startswith(f"process {pid}")
+    assert why(str(pid)).splitlines()[1].strip() == why(actor)
+    idle = shoal.get(pid_of.remote())
+    becomes(str(idle), rf"^process {idle} runs no task$")
     ref = shoal.put(1)
     assert why(ref.hex()[:36]) == why(ref)
     assert "is not known to any process that answered" in why("ab" * 20)
@@ -239,8 +247,9 @@ def test_what_can_t_be_asked_for_is_refused(two_cpus: object) -> None:
         TypeError, match="why\\(\\) takes an ObjectRef, a generator, an actor's handle or an id, not 'int'"
     ):
         why(3)
-    with pytest.raises(ValueError, match="nothing in the instance has the id 'nonsense'"):
-        why("nonsense")
+    for nothing in ("nonsense", ""):
+        with pytest.raises(ValueError, match=f"nothing in the instance has the id '{nothing}'"):
+            why(nothing)
     refs = [sleep.remote(60), sleep.remote(60)]
     with pytest.raises(ValueError, match="stands for 2 things: task "):
         why(refs[0].hex()[:8])

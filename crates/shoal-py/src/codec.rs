@@ -302,6 +302,23 @@ fn decode_builtin<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyA
 }
 
 fn unpickle<'py>(py: Python<'py>, value: ValueBytes, parts: &flat::Pickled, copy: bool) -> PyResult<Bound<'py, PyAny>> {
+    let size = value.as_slice().len();
+    unpickled(py, value, parts, copy).inspect_err(|error| {
+        if error.is_instance_of::<pyo3::exceptions::PyException>(py) {
+            let pid = std::process::id();
+            let note = format!("raised while a value of {size} bytes was unpickled in process {pid}");
+            // An exception that takes no notes is raised as it is.
+            let _ = error.value(py).call_method1("add_note", (note,));
+        }
+    })
+}
+
+fn unpickled<'py>(
+    py: Python<'py>,
+    value: ValueBytes,
+    parts: &flat::Pickled,
+    copy: bool,
+) -> PyResult<Bound<'py, PyAny>> {
     let pickle = PyBytes::new(py, &value.as_slice()[parts.pickle.clone()]);
     if parts.buffers.is_empty() {
         return call(py, &hooks(py)?.loads, (pickle,));

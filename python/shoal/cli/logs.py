@@ -14,6 +14,11 @@ class _Logs(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         asks_for_help = "--help" in args[:1]
         if not asks_for_help and (not args or args[0] not in self.commands):
+            if args and args[0].isalpha():  # the name of no file: each has a dot
+                kinds = ", ".join(sorted(self.commands))
+                raise click.UsageError(
+                    f"there is no 'logs {args[0]}'; there are {kinds}, and names of files: 'shoal logs' lists them", ctx
+                )
             args = ["cluster", *args]
         return super().parse_args(ctx, args)
 

@@ -54,7 +54,26 @@ class _Json(logging.Formatter):
             out["exc_text"] = self.formatException(record.exc_info)
         if record.stack_info:
             out["stack_info"] = self.formatStack(record.stack_info)
-        return json.dumps(out, default=str)
+        try:
+            return json.dumps(out, default=_text, allow_nan=False)
+        except (TypeError, ValueError, RecursionError):  # a key that is no text, not a number, a ring
+            return json.dumps({name: _plain(value) for name, value in out.items()})
+
+
+def _text(value: object) -> str:
+    """What JSON has no form for, as text: a record is not lost for one value."""
+    try:
+        return str(value)
+    except Exception as error:
+        return f"<{type(value).__name__} that can't be shown: {error!r}>"
+
+
+def _plain(value: object) -> Any:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return _text(value)
+    return value
 
 
 _FORMATTERS = {"TEXT": _Text, "JSON": _Json}

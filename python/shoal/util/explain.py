@@ -134,7 +134,7 @@ class _Explainer:
             "object": {} if len(low) <= 32 else self.objects,
             "process": self.found.pids,
         }
-        hits = [(kind, full) for kind, ids in known.items() for full in ids if full.startswith(low)]
+        hits = [(kind, full) for kind, ids in known.items() for full in ids if low and full.startswith(low)]
         if not hits and len(low) == 40:
             return "object", low
         if not hits:
@@ -335,11 +335,18 @@ class _Explainer:
             self.task(page, depth + 1, call["id"])
 
     def process(self, page: _Page, depth: int, id: str) -> None:
-        page.say(depth, self.process_text(id))
-        for task in list(self.found.tasks.values()):
-            if task["worker"] == id and task["stage"] in ("Taken", "Cancelled"):
-                self.task(page, depth + 1, task["id"])
-        self._objects_of(page, depth, self.waits_of(id))
+        actor = next((actor for actor, row in self.found.actors.items() if row["worker"] == id), None)
+        runs = [t for t in self.found.tasks.values() if t["worker"] == id and t["stage"] in ("Taken", "Cancelled")]
+        waits = self.waits_of(id)
+        process = self.found.by_worker.get(id)
+        answers = process is not None and not process.silent
+        idle = answers and actor is None and not runs and not waits
+        page.say(depth, self.process_text(id) + (" runs no task" if idle else ""))
+        if actor is not None:
+            return self.actor(page, depth + 1, actor)
+        for task in runs:
+            self.task(page, depth + 1, task["id"])
+        self._objects_of(page, depth, waits)
 
     # Words.
 

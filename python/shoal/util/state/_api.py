@@ -9,7 +9,7 @@ from typing import Any
 from shoal.core.checks import wrong_type, wrong_value
 from shoal.util.state import _rows
 from shoal.util.state._exception import RayStateApiException
-from shoal.util.state._filters import Filter, apply, check
+from shoal.util.state._filters import Filter, apply, check, found
 from shoal.util.state._schema import (
     ActorState,
     ActorSummaries,
@@ -82,7 +82,10 @@ def _list(
     wanted = check(filters, schema.columns())
     look = snapshot(kind, address, timeout)
     _complete(look, kind, raise_on_missing_output)
-    rows = apply(make(look), wanted)
+    every = make(look)
+    rows = apply(every, wanted)
+    if explain and every and not rows:
+        warnings.warn(f"no {kind[:-1]} of {len(every)} passes: {found(every, wanted)}", RuntimeWarning, stacklevel=3)
     if explain and len(rows) > limit:
         warnings.warn(f"{limit} of {len(rows)} {kind} are shown: limit={limit}", RuntimeWarning, stacklevel=3)
     rows = rows[:limit]

@@ -8,6 +8,7 @@ from shoal.util.state._schema import StateSchema
 
 T = TypeVar("T", bound=StateSchema)
 Filter = tuple[str, str, Any]
+_SHOWN = 5
 _HOW: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "!=": operator.ne,
@@ -41,6 +42,16 @@ def apply(rows: Iterable[T], filters: Iterable[Filter]) -> list[T]:
     """Rows that pass every filter. Text is compared without regard to case, a number also with a number's text."""
     filters = list(filters)
     return [row for row in rows if all(_passes(row[column], how, value) for column, how, value in filters)]
+
+
+def found(rows: Sequence[T], filters: Iterable[Filter]) -> str:
+    """Words for what the columns that were filtered by hold."""
+    told = []
+    for column in dict.fromkeys(column for column, _, _ in filters):
+        values = sorted({str(row[column]) for row in rows})
+        more = f" and {len(values) - _SHOWN} others" if len(values) > _SHOWN else ""
+        told.append(f"{column} is {', '.join(values[:_SHOWN])}{more}")
+    return "; ".join(told)
 
 
 def _passes(have: Any, how: str, want: Any) -> bool:
