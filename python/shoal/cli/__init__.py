@@ -48,12 +48,15 @@ for _command in (
 )
 def start(head: bool, resources: str | None, memory: int | None, **sizes: Any) -> None:
     """Starts an instance that runs until 'shoal stop'."""
+    from shoal.core import settings
     from shoal.core.options import Scope, check_options
     from shoal.runtime import launch
     from shoal.runtime.config import node_config
 
     if not head:
         raise click.UsageError("joining another machine is not supported yet: use 'shoal start --head'")
+    for told in settings.misspelt():
+        click.echo(f"warning: {told}", err=True)
     given = {**sizes, "resources": _json(resources), "_memory": memory}
     try:
         config = node_config(check_options(Scope.INIT, given, what="shoal start"), owned=False)

@@ -13,6 +13,9 @@ from shoal.core.nearest import nearest
 
 Number = float | int | bool
 
+_OTHERS = frozenset(("ADDRESS", "COMPAT", "TMPDIR"))
+"""What other `SHOAL_…` variables mean something."""
+
 
 class Setting(NamedTuple):
     """One row of the table."""
@@ -271,6 +274,18 @@ def check(option: str, given: Any) -> dict[str, Any]:
     return dict(given)
 
 
+def misspelt() -> list[str]:
+    """A sentence for each variable of the environment that is like a setting's, and none."""
+    prefix = "SHOAL_"
+    known = {row.variable.removeprefix(prefix) for row in TABLE.values()} | _OTHERS
+    told = []
+    for variable in os.environ:
+        name = variable.removeprefix(prefix)
+        if variable != name and name not in known and (close := nearest(name, known)):
+            told.append(f"{variable} is no setting of shoal; did you mean {prefix}{close}?")
+    return told
+
+
 def _checked(row: Setting, where: str, text: str) -> Number:
     try:
         return row.check(text)
@@ -284,7 +299,7 @@ Made from `python/shoal/core/settings.py` by `python -m shoal.core.settings`; do
 
 Each is an environment variable. Those of the *node* count when an instance is started, by `init()` or `shoal start`;
 `init` takes them by name, too: `init(_system_config={"log_rotate_count": 5})`. Those of the *driver* count in each
-`init()`. Under `shoal.compat`, the same names that begin with `RAY_` count as well.
+`init()`. A variable whose name is like one of these, and none, is warned of. Under `shoal.compat`, the same names that begin with `RAY_` count as well.
 
 | Variable | Takes | Default | Whose | Meaning |
 |---|---|---|---|---|

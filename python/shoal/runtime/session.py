@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -142,6 +143,8 @@ def _again(ignore: bool) -> Context:
 def _begin(options: dict[str, Any]) -> Context:
     from shoal.core import settings
 
+    for told in settings.misspelt():
+        warnings.warn(told, stacklevel=3)
     fold, sites, hints = (bool(settings.value(name)) for name in ("dedup_logs", "record_ref_creation_sites", "hints"))
     # While the daemon starts, a CPU is free for what the first call will need.
     warm = threading.Thread(target=_import, name="shoal-import", daemon=True)
