@@ -415,6 +415,40 @@ def test_hooks_say_what_the_state_is(shared_instance, tmp_path):
         actor.__shoal_save__  # noqa: B018
 
 
+def test_a_state_with_a_handle_is_told_as_such(shoal_run, tmp_path):
+    run = shoal_run(
+        """
+        import sys
+        import shoal
+        from shoal.util.persistence import EventLog, FilePersistence, Persistence
+
+        shoal.init(num_cpus=2)
+
+        class Holds:
+            def __init__(self, other):
+                self.other = other
+
+            def use(self):
+                return 1
+
+            async def pause(self):
+                return 1
+
+        other = shoal.remote(Holds).remote(None)
+        store = Persistence(FilePersistence(sys.argv[1]), "k")
+        shoal.get(shoal.remote(Holds).options(persistent=store).remote(other).use.remote())
+        log = EventLog(FilePersistence(sys.argv[1]), "log", apply=lambda state, ref: state + 1, initial=0)
+        log.append(other)
+        """,
+        tmp_path,
+    )
+    text = (
+        "UserWarning: an ObjectRef or actor handle was pickled into a value that is saved: what it names is kept until"
+    )
+    assert run.stderr.count(text) == 2 and "cloudpickle" not in run.stderr, run
+    assert f"program.py:22: {text}" in run.stderr, run
+
+
 def test_slots_are_attributes(shared_instance, tmp_path):
     class Slotted:
         __slots__ = ("n",)

@@ -126,9 +126,13 @@ def test_a_ref_inside_a_value_is_kept_by_it(two_cpus):
 def test_a_ref_pickled_outside_of_a_call_warns_and_stays(two_cpus):
     import pickle
 
+    import cloudpickle
+
     ref = shoal.put("kept")
-    with pytest.warns(UserWarning, match="pickled outside of a call"):
+    with pytest.warns(UserWarning, match="pickled outside of a call") as told:
         data = pickle.dumps(ref)
+        cloudpickle.dumps([ref])
+    assert [warning.filename for warning in told] == [__file__] * 2
     del ref
     gc.collect()
     assert shoal.get(pickle.loads(data)) == "kept"

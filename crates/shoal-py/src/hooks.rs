@@ -19,7 +19,7 @@ pub(crate) struct Hooks {
     pub(crate) coroutine_call: Py<PyAny>,
     pub(crate) system_exit_text: Py<PyAny>,
     pub(crate) name_taken: Py<PyAny>,
-    pub(crate) exporting: Py<PyAny>,
+    pub(crate) ref_pickled: Py<PyAny>,
     pub(crate) make_generator: Py<PyAny>,
     pub(crate) make_dynamic: Py<PyAny>,
     /// `pickle.dumps` and `pickle.loads` themselves, for what needs no more.
@@ -52,7 +52,7 @@ pub(crate) fn set_hooks(hooks: &Bound<'_, PyAny>) -> PyResult<()> {
         coroutine_call: get("coroutine_call")?,
         system_exit_text: get("system_exit_text")?,
         name_taken: get("name_taken")?,
-        exporting: get("exporting")?,
+        ref_pickled: get("ref_pickled")?,
         make_generator: get("make_generator")?,
         make_dynamic: get("make_dynamic")?,
         dumps: pickle("dumps")?,

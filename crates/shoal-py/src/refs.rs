@@ -33,12 +33,7 @@ pub(crate) fn meet(py: Python<'_>, wire: RefWire) -> PyResult<()> {
     if let Some(runtime) = try_runtime() {
         runtime.take_ref(wire);
     }
-    if call(py, &hooks(py)?.exporting, ())?.is_truthy()? {
-        return Ok(());
-    }
-    let text =
-        c"an ObjectRef or actor handle was pickled outside of a call: what it names is kept until the session ends";
-    PyErr::warn(py, &py.get_type::<pyo3::exceptions::PyUserWarning>(), text, 1)
+    call(py, &hooks(py)?.ref_pickled, ()).map(drop)
 }
 
 /// A value that is or will be somewhere. Made by calls and `put` only.

@@ -1,7 +1,9 @@
 """What the Rust core calls back: one object, given to `_core.set_hooks` once a process."""
 
+import os
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Generator
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
@@ -31,9 +33,13 @@ class Hooks:
 
         return explain(exc, obj, _place(where, sys._getframe(1).f_code))
 
-    def exporting(self) -> bool:
-        """Whether this thread pickles a function or class (OWN-5), and not the user's code a reference (OWN-4)."""
-        return serialization.is_own_pickling()
+    def ref_pickled(self) -> None:
+        """A reference was pickled, and for no call: who did it is warned (OWN-4), but for an export's (OWN-5)."""
+        place = serialization.place()
+        if place is not serialization.Place.EXPORT:
+            where = "outside of a call" if place is None else "into a value that is saved"
+            text = f"an ObjectRef or actor handle was pickled {where}: what it names is kept until the session ends"
+            warnings.warn(text, stacklevel=_depth())
 
     def make_exception(self, kind: str, message: str, pickled: bytes, actor_id: bytes | None) -> BaseException:
         """The exception for an error that arrived; `kind` is a variant of `ErrorKind`, "GetTimeout", "NotConnected"."""
@@ -127,6 +133,24 @@ class Hooks:
         from shoal.core.generators import DynamicObjectRefGenerator
 
         return DynamicObjectRefGenerator(refs)
+
+
+_LIBRARY = os.path.join(os.path.dirname(os.__file__), "")
+
+
+def _depth() -> int:
+    """Which frame above the caller's is the user's; where none is, one beyond the outermost."""
+    depth = 1
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and not _is_users(frame.f_code.co_filename):
+        depth, frame = depth + 1, frame.f_back
+    return depth
+
+
+def _is_users(filename: str) -> bool:
+    """Whether a file is neither shoal's, nor of Python's library, which a loop or thread may be run by, nor pickles."""
+    of_library = filename.startswith(_LIBRARY) and "site-packages" not in filename
+    return not (is_own(filename) or of_library or "/cloudpickle/" in filename)
 
 
 def _place(name: str, caller: CodeType) -> str:

@@ -5,6 +5,7 @@ lambdas, local ones, remote-decorated ones) go by value through cloudpickle's re
 """
 
 import copyreg
+import enum
 import importlib
 import io
 import pickle
@@ -183,8 +184,17 @@ def serialize(obj: Any) -> tuple[bytes, Buffers]:
     return _dump(obj, buffers.append), buffers
 
 
+class Place(enum.Enum):
+    """Where references go that are pickled for no call."""
+
+    EXPORT = 1
+    """Into a function, a class, an exception of ours; they are held until the job ends, without a warning (OWN-5)."""
+    SAVED = 2
+    """Into a value that is stored."""
+
+
 class _State(threading.local):
-    own = False
+    place: Place | None = None
 
 
 _STATE = _State()
@@ -192,21 +202,25 @@ _STATE = _State()
 
 def dumps(obj: Any) -> bytes:
     """The pickle of `obj` with its buffers inside: a function, a class, an exception of ours, no value of a call."""
-    before, _STATE.own = _STATE.own, True
-    try:
-        return _dump(obj, None)
-    finally:
-        _STATE.own = before
+    return _dump_into(Place.EXPORT, obj)
 
 
 def to_bytes(obj: Any) -> bytes:
     """The pickle of a value that is stored, its buffers inside; references in it live until the job ends (OWN-4)."""
-    return _dump(obj, None)
+    return _dump_into(Place.SAVED, obj)
 
 
-def is_own_pickling() -> bool:
-    """Whether this thread is in `dumps`: references that it meets are held until the job ends, without a warning."""
-    return _STATE.own
+def place() -> Place | None:
+    """What this thread pickles for, if shoal itself does it and for no call."""
+    return _STATE.place
+
+
+def _dump_into(place: Place, obj: Any) -> bytes:
+    before, _STATE.place = _STATE.place, place
+    try:
+        return _dump(obj, None)
+    finally:
+        _STATE.place = before
 
 
 def _dump(obj: Any, callback: Callable[[pickle.PickleBuffer], Any] | None) -> bytes:

@@ -299,7 +299,8 @@ Made from `python/shoal/core/settings.py` by `python -m shoal.core.settings`; do
 
 Each is an environment variable. Those of the *node* count when an instance is started, by `init()` or `shoal start`;
 `init` takes them by name, too: `init(_system_config={"log_rotate_count": 5})`. Those of the *driver* count in each
-`init()`. A variable whose name is like one of these, and none, is warned of. Under `shoal.compat`, the same names that begin with `RAY_` count as well.
+`init()`. A variable whose name is like one of these, and none, is warned of. Under `shoal.compat`, the same names that
+begin with `RAY_` count as well.
 
 | Variable | Takes | Default | Whose | Meaning |
 |---|---|---|---|---|
