@@ -201,6 +201,40 @@ def test_named_tuples():
     assert there_and_back(made(1, 2)) == made(1, 2)
 
 
+OfModule = typing.NewType("OfModule", int)
+
+
+def test_typed_dicts_and_new_types():
+    class Point(typing.TypedDict):
+        x: int
+
+    class Named(Point, total=False):
+        """Has a name."""
+
+        name: str
+
+    UserId = typing.NewType("UserId", int)
+
+    class Uses:
+        point: Named
+
+        def of(self, user: UserId) -> UserId:
+            return UserId(user + self.point["x"])
+
+    def use(user: UserId, point: Named) -> UserId:
+        mine = Uses()
+        mine.point = Named(**point)
+        return mine.of(user)
+
+    assert there(use, 3, {"x": 4}) == 7
+    back = there_and_back(Named)
+    assert typing.is_typeddict(back) and back.__annotations__ == Named.__annotations__ and "x" in back.__annotations__
+    assert (back.__required_keys__, back.__optional_keys__) == (frozenset({"x"}), frozenset({"name"}))
+    assert (back.__doc__, back(x=1)) == ("Has a name.", {"x": 1})
+    assert (there_and_back(UserId).__supertype__, there_and_back(UserId).__name__) == (int, "UserId")
+    assert there_and_back(OfModule) is OfModule
+
+
 def test_generics():
     class Box(typing.Generic[T]):
         def __init__(self, value: T):

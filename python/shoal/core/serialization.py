@@ -101,6 +101,46 @@ def _restore_tensor(buffer: Any, dtype: Any, shape: tuple[int, ...]) -> Any:
     return torch.frombuffer(bytearray(view) if view.readonly else view, dtype=dtype).reshape(shape)
 
 
+def _reduce_new_type(made: Any) -> Any:
+    """`NewType` pickles itself by name, which other processes can't find in `__main__`."""
+    module, name = made.__module__, made.__qualname__
+    if module != "__main__" and getattr(sys.modules.get(module), name, None) is made:
+        return name
+    return _restore_new_type, (name, module, made.__supertype__)
+
+
+def _restore_new_type(name: str, module: str, supertype: Any) -> Any:
+    made = cast("Any", typing.NewType)(name, supertype)
+    made.__module__ = module
+    return made
+
+
+_OF_TYPED_DICTS = (
+    *("__module__", "__qualname__", "__doc__", "__annotations__", "__orig_bases__", "__total__"),
+    *(
+        "__required_keys__",
+        "__optional_keys__",
+        "__readonly_keys__",
+        "__mutable_keys__",
+        "__extra_items__",
+        "__closed__",
+    ),
+)
+
+
+def _reduce_typed_dict(cls: type) -> tuple[Any, ...]:
+    """A `TypedDict` is no ordinary class: it can't be made from the bases that it shows."""
+    return _restore_typed_dict, (cls.__name__, {name: vars(cls)[name] for name in _OF_TYPED_DICTS if name in vars(cls)})
+
+
+def _restore_typed_dict(name: str, space: dict[str, Any]) -> Any:
+    class Made(typing.TypedDict): ...
+
+    for attribute, value in {"__name__": name, **space}.items():
+        setattr(Made, attribute, value)
+    return Made
+
+
 # Reducers of classes that exist once their module is imported, which is not done here.
 _REDUCERS: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("numpy", "ndarray"): _reduce_array,
@@ -118,7 +158,8 @@ def _refresh() -> None:
     cloudpickle's reducers and `copyreg`'s as one plain dict: a lookup in cloudpickle's ChainMap costs a microsecond.
     """
     global _seen_copyreg, _seen_numpy, _seen_torch
-    table = {**cast("Any", cloudpickle.Pickler)._dispatch_table, memoryview: _reduce_memoryview}
+    table = {**cast("Any", cloudpickle.Pickler)._dispatch_table}
+    table |= {memoryview: _reduce_memoryview, typing.NewType: _reduce_new_type}
     found = set()
     for (module, name), reducer in _REDUCERS.items():
         cls = getattr(sys.modules.get(module), name, None)
@@ -169,6 +210,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 and not _cp._PICKLE_BY_VALUE_MODULES
             ):
                 return NotImplemented
+            if isinstance(obj, type) and typing.is_typeddict(obj) and obj.__bases__ == (dict,):
+                return _reduce_typed_dict(obj)
             reduced = cloudpickle.Pickler.reducer_override(self, obj)
             return reduced if reduced is NotImplemented else _with_slots(obj, reduced)
         return NotImplemented
