@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -142,6 +143,56 @@ def test_an_actor_keeps_its_order_and_unordered_calls_wait(two_cpus, tmp_path: P
     _ffi.lose(ref, True)
     calls = [keeper.see.remote(1, ref), keeper.see.remote(2)]
     assert get(calls)[-1] == [0, 1, 2] and runs(path) == 2
+
+
+@shoal.remote(max_restarts=-1, max_task_retries=-1, num_cpus=1)
+class Measures:
+    """Takes a CPU, also while its constructor waits for an argument, unless it lends it."""
+
+    def __init__(self, value: bytearray, beside: Any = None) -> None:
+        self.value, self.beside = value, beside
+
+    def lengths(self) -> tuple[int, int]:
+        return len(self.value), len(self.beside or ())
+
+    def pid(self) -> int:
+        return os.getpid()
+
+
+@TELLS
+def test_an_actor_restarts_with_arguments_that_are_made_again(one_cpu, tmp_path: Path, tell: bool):
+    first, second = tmp_path / "first", tmp_path / "second"
+    argument = make.remote(first)
+    longest = longer.remote(argument, second)
+    actor = Measures.remote(argument, beside=longest)
+    assert get(actor.lengths.remote()) == (LARGE, LARGE + 1)
+    for n in (2, 3):
+        for ref in (argument, longest):
+            _ffi.lose(ref, tell)
+        os.kill(get(actor.pid.remote()), signal.SIGKILL)
+        assert get(actor.lengths.remote()) == (LARGE, LARGE + 1)
+        assert (runs(first), runs(second)) == (n, n)
+
+
+def test_an_actor_starts_with_an_argument_that_nobody_else_holds_and_that_is_made_again(one_cpu, tmp_path: Path):
+    path = tmp_path / "runs"
+    argument = make.remote(path)
+    actor = Measures.remote(argument)
+    assert get(actor.lengths.remote()) == (LARGE, 0)
+    _ffi.lose(argument, False)
+    del argument
+    os.kill(get(actor.pid.remote()), signal.SIGKILL)
+    assert get(actor.lengths.remote()) == (LARGE, 0) and runs(path) == 2
+
+
+def test_an_actor_whose_argument_cannot_be_made_again_says_why(one_cpu):
+    argument = shoal.put(bytearray(LARGE))
+    actor = Measures.remote(argument)
+    assert get(actor.lengths.remote()) == (LARGE, 0)
+    _ffi.lose(argument, False)
+    os.kill(get(actor.pid.remote()), signal.SIGKILL)
+    with pytest.raises(exceptions.ActorDiedError, match=r"ReconstructionFailedError: .*made again: it was put"):
+        get(actor.lengths.remote())
 
 
 def test_what_cannot_be_made_again_says_why(two_cpus, tmp_path: Path):

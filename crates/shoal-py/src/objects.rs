@@ -10,7 +10,7 @@ use crate::stream::StreamRef;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PySequence, PyTuple};
-use shoal_types::{ErrorKind, ObjectId, Value};
+use shoal_types::{ErrorKind, ObjectId, RefWire, Value};
 use shoal_worker::{Runtime, Unanswered, Waited, Waiter};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -55,6 +55,15 @@ pub(crate) fn get<'py>(refs: &Bound<'py, PyAny>, timeout: Option<f64>, copy: boo
         out.append(open(py, &runtime, *id, value, &limit, copy)?)?;
     }
     Ok(out.into_any())
+}
+
+/// The value of an object that this process was given and that is lost where it lay: waits until it is made again.
+pub(crate) fn get_again<'py>(py: Python<'py>, runtime: &Runtime, object: RefWire) -> PyResult<Bound<'py, PyAny>> {
+    runtime.take_ref(object);
+    let held = ObjectRef::another(object);
+    let limit = Limit::new(None);
+    let value = value_of(py, runtime, held.wire.id, &limit)?;
+    open(py, runtime, held.wire.id, value, &limit, false)
 }
 
 /// Waits until the object has a value. One that is lost as soon as it is there is awaited once more.

@@ -2,6 +2,7 @@
 use super::ticket::Ticket;
 use crate::codec::{decode, decode_slice};
 use crate::errors;
+use crate::objects::get_again;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use shoal_proto::lane::{ArgsFrame, Slot};
@@ -19,17 +20,13 @@ pub(super) enum NoArguments {
     Raised(PyErr),
 }
 
-impl NoArguments {
-    /// For a constructor, which is not tried again for that.
-    pub(super) fn raised(self, py: Python<'_>) -> PyErr {
-        match self {
-            Self::Raised(error) => error,
-            Self::Lost(lost) => {
-                let ids: Vec<String> = lost.iter().map(|(object, _)| object.id.to_string()).collect();
-                errors::local(py, "ObjectLost", &format!("arguments of the constructor are lost: {}", ids.join(", ")))
-            }
-        }
-    }
+/// What to do about an argument that is lost.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum WhenLost {
+    /// The call is refused: its caller has it made again, and sends the call once more.
+    Refuse,
+    /// It is awaited here: a constructor's arguments were sent for every life, so nobody sends them once more.
+    Await,
 }
 
 impl From<PyErr> for NoArguments {
@@ -42,6 +39,7 @@ pub(super) fn arguments<'py>(
     py: Python<'py>,
     runtime: &Runtime,
     frame: &ArgsFrame<'_>,
+    lost: WhenLost,
 ) -> Result<Arguments<'py>, NoArguments> {
     let mut positional = Vec::with_capacity(frame.slots.len());
     let mut keyword = None;
@@ -49,14 +47,14 @@ pub(super) fn arguments<'py>(
         let value = match slot {
             Slot::Value(bytes) => decode_slice(py, bytes)?,
             Slot::Stored(object, loc) => {
-                let bytes = match runtime.open_stored(object.id, *loc).map_err(|e| errors::exception(py, &e))? {
-                    Ok(bytes) => bytes,
-                    Err(place) => py.detach(|| fetch_argument(runtime, *object, place)).map_err(|e| match e {
-                        Some(error) => NoArguments::Raised(errors::exception(py, &error)),
-                        None => NoArguments::Lost(vec![(*object, *loc)]),
-                    })?,
-                };
-                decode(py, bytes, false)?
+                let there = runtime.open_stored(object.id, *loc).map_err(|e| errors::exception(py, &e))?;
+                let found = there.or_else(|place| py.detach(|| fetch_argument(runtime, *object, place)));
+                match found {
+                    Ok(bytes) => decode(py, bytes, false)?,
+                    Err(Some(error)) => return Err(errors::exception(py, &error).into()),
+                    Err(None) if lost == WhenLost::Await => get_again(py, runtime, *object)?,
+                    Err(None) => return Err(NoArguments::Lost(vec![(*object, *loc)])),
+                }
             }
         };
         match name {

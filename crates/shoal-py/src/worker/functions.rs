@@ -1,6 +1,6 @@
 //! Calls of functions.
 use super::Worker;
-use super::arguments::{NoArguments, arguments, refuse};
+use super::arguments::{NoArguments, WhenLost, arguments, refuse};
 use super::ticket::{Ticket, run_on_main};
 use crate::current;
 use crate::errors;
@@ -31,7 +31,7 @@ impl Worker {
     ) -> PyResult<()> {
         self.show_title(py, &ticket.name);
         let runtime = Arc::clone(&self.runtime);
-        let arguments = match current::handle(ticket.task, || arguments(py, &runtime, args)) {
+        let arguments = match current::handle(ticket.task, || arguments(py, &runtime, args, WhenLost::Refuse)) {
             Err(NoArguments::Lost(lost)) => {
                 refuse(&runtime, &ticket, lost);
                 return Ok(());

@@ -1,6 +1,6 @@
 //! An actor and the calls of its methods.
 use super::Worker;
-use super::arguments::{NoArguments, arguments, refuse};
+use super::arguments::{NoArguments, WhenLost, arguments, refuse};
 use super::calls::Call;
 use super::ticket::{Ticket, run_on_main};
 use crate::current::{self, Current};
@@ -40,7 +40,7 @@ impl Worker {
         };
         ticket.depth = actor.depth;
         let (id, runtime) = (actor.id, Arc::clone(&self.runtime));
-        let decoded = current::handle(ticket.task, || arguments(py, &runtime, args));
+        let decoded = current::handle(ticket.task, || arguments(py, &runtime, args, WhenLost::Refuse));
         let mut retry = None;
         let result = match (&actor.instance, decoded) {
             (_, Err(NoArguments::Lost(lost))) => {
@@ -98,12 +98,14 @@ impl Worker {
             attempt: incarnation as u16,
             actor: Some(spec.id),
         };
-        let made = arguments(py, &self.runtime, &frame).map_err(|e| e.raised(py)).and_then(|(args, kwargs)| {
-            current::enter(current);
-            let made = construct(py, hooks(py)?, spec, args, kwargs);
-            current::leave();
-            made
-        });
+        // The wait for an argument that is made again lends the CPU, as one of the constructor's own.
+        current::enter(current);
+        let made = match arguments(py, &self.runtime, &frame, WhenLost::Await) {
+            Ok((args, kwargs)) => hooks(py).and_then(|hooks| construct(py, hooks, spec, args, kwargs)),
+            Err(NoArguments::Raised(error)) => Err(error),
+            Err(NoArguments::Lost(_)) => unreachable!("lost arguments were awaited"),
+        };
+        current::leave();
         drop(frame);
         let (error, code) = match made {
             Ok(actor) => {
