@@ -224,6 +224,25 @@ def test_a_redrawn_line_is_one_row_of_the_terminal(tmp_path):
     assert sorted(rows) == [*bars, "of the driver"]
 
 
+def test_what_a_task_has_printed_is_told_though_its_worker_is_killed(shoal_run):
+    run = shoal_run(
+        """
+import os, shoal, signal, sys
+shoal.init(num_cpus=1)
+@shoal.remote
+def prints():
+    sys.stdout.reconfigure(line_buffering=False)
+    print("kept back")
+    print("without an end", end="", file=sys.stderr)
+    return os.getpid()
+os.kill(shoal.get(prints.remote()), signal.SIGKILL)
+shoal.get(shoal.remote(lambda: os.getpid()).remote())
+"""
+    )
+    assert re.fullmatch(r"\(prints pid=\d+\) kept back\n", run.stdout), run
+    assert re.fullmatch(r"\(prints pid=\d+\) without an end\n", run.stderr), run
+
+
 def test_lines_of_workers_move_no_cursor(shoal_run):
     run = shoal_run(
         """

@@ -6,7 +6,8 @@
 The daemon takes them out. What C code or a child process writes has none: its lines get the name of what runs when they
 are read.
 
-- MARKS-3 a task's text has left this process before its answer does, also where its last line has no end.
+- MARKS-3 a task's text has left this process before its answer does, also where its last line has no end or user code
+  has turned off that lines are written one by one.
 - MARKS-4 marks go only to the pipe that the daemon reads, never into a file that user code has put in its place.
 """
 
@@ -52,15 +53,17 @@ class _Stream:
             self.mark(name)
 
     def end(self, renamed: bool) -> None:
-        self.begun = False
-        if self.unfinished or (renamed and self.name):
-            self.unfinished = False
-            try:
-                self.stream.flush()
+        ends = self.unfinished or (renamed and self.name)
+        if not self.begun and not ends:
+            return
+        self.begun = self.unfinished = False
+        try:
+            self.stream.flush()
+            if ends:
                 self.mark("")
                 self.stream.flush()
-            except (OSError, ValueError):
-                return  # closed, or nobody reads
+        except (OSError, ValueError):
+            return  # closed, or nobody reads
 
     def mark(self, name: str) -> None:
         if os.fstat(self.number).st_ino == self.pipe:
