@@ -321,3 +321,41 @@ def test_a_call_learns_that_it_is_cancelled(two_cpus):
         shoal.get(ref, timeout=10)
     while not shoal.get(worker.state.remote(), timeout=10)[1]:
         pass
+
+
+def test_an_actor_that_another_kills_before_its_creator_hears_that_it_is_registered_is_dead_for_that_too(shoal_run):
+    run = shoal_run(
+        """
+import shoal, time
+
+shoal.init(num_cpus=2)
+
+@shoal.remote
+class Named:
+    def here(self):
+        return True
+
+@shoal.remote
+def kill_it():
+    while True:
+        try:
+            actor = shoal.get_actor("early")
+        except ValueError:
+            time.sleep(0.001)
+        else:
+            shoal.kill(actor)
+            return True
+
+# It has begun to look when the actor is registered; the answer to that comes half a second later.
+killed = kill_it.remote()
+named = Named.options(name="early").remote()
+print(shoal.get(killed, timeout=60))
+try:
+    shoal.get(named.here.remote(), timeout=60)
+except shoal.exceptions.ActorDiedError as error:
+    print("killed" in str(error))
+print(shoal.get(Named.options(name="early").remote().here.remote(), timeout=60))
+""",
+        env={"SHOAL_STORE_DELAY": "500"},
+    )
+    assert run.stdout.split() == ["True", "True", "True"]

@@ -61,7 +61,6 @@ pub(crate) struct Actor {
 
 impl Actor {
     pub fn new(spec: Box<ActorSpec>, job: JobId, creator: WorkerId) -> Self {
-        let watchers = vec![Watcher { client: creator, told: None }];
         Self {
             spec,
             job,
@@ -72,7 +71,7 @@ impl Actor {
             short: 0,
             args: Vec::new(),
             kept: Vec::new(),
-            watchers,
+            watchers: Vec::new(),
             dying: None,
             out_of_scope: false,
             ending: None,

@@ -21,7 +21,7 @@
 //! - GCS-1 a name belongs to at most one living actor of its namespace; whoever registers a second one is told the first.
 //! - GCS-2 every life of an actor has a number; what an older life says is ignored.
 //! - GCS-3 a watcher hears of each life at most once that it is up, and of the end exactly once; who begins to watch
-//!   between two lives hears that at once.
+//!   between two lives, or after the end, hears that at once. A creator watches by its own word, too (ACTOR-6).
 //! - GCS-4 an actor that is not detached ends with its job, and with its creator when that crashes.
 //! - GCS-5 a dead actor keeps its cause, and neither arguments nor class.
 //! - GCS-6 an actor that may be restarted starts again at once; one whose lives were shorter than ten seconds several times

@@ -37,6 +37,18 @@ fn a_name_is_one_living_actor_s() {
 }
 
 #[test]
+fn a_creator_hears_that_another_killed_its_actor_before_it_knew_it() {
+    let mut w = World::new();
+    assert_eq!(w.register_unheard(1, spec(1, "n")), Response::Registered(Ok(())));
+    let ask = w.ask(2);
+    w.go(Event::NameAsked { ask, name: "n".into(), namespace: "ns".into() });
+    w.go(Event::Kill { ask, actor: actor(1), no_restart: true });
+    w.go(Event::Watch { actor: actor(1), client: client(1) });
+    assert!(w.heard(1, 1).dead.is_some_and(|e| e.message.contains("kill")), "ACTOR-6");
+    assert!(w.args(1).is_empty(), "it is not started");
+}
+
+#[test]
 fn a_constructor_s_error_is_the_cause_and_its_text_and_pickle_travel() {
     let mut w = World::new();
     w.register(1, spec(1, ""));

@@ -18,6 +18,8 @@
 //! - ACTOR-5 a call without retries is meant for the life that it was made for: one that is in flight or ready when that
 //!   ends, or gets ready before the next is up, fails as `ActorUnavailable`, and says whether it had begun. One that
 //!   still waits for a dependency, and one with retries, waits.
+//! - ACTOR-6 its creator hears of an actor like anybody else: it asks for the news when it knows the actor, and before it
+//!   has it started. Others may find it by its name as soon as it is registered, and have killed it by then.
 use crate::{
     Order, Owner,
     calls::CallState,
@@ -158,12 +160,14 @@ impl Owner {
         entry.local = 1;
         self.objects.map.insert(handle, entry);
         self.objects.handles.insert(handle, id);
-        // The directory counts a creator among the watchers.
-        self.actors.entry(id).or_insert_with(|| Actor::new(unordered));
+        let dead = self.watch(id, Some(unordered), out).dead().cloned();
         let (left, error) = self.lend(&args, Dependent::Actor(id), out);
         if let Some(actor) = self.actors.get_mut(&id) {
             actor.creation = Some(Creation { args, left, started: false });
             actor.handle = Some(handle);
+        }
+        if let Some(dead) = dead {
+            return self.bury(id, &dead, out);
         }
         if left == 0 || error.is_some() {
             self.start_actor(id, error.as_ref(), out);

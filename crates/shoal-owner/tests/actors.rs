@@ -131,11 +131,23 @@ fn a_pending_call_holds_its_actors_handle() {
     let handle = RefWire { id: handle_of(50), owner: address(ME) };
     let created =
         Event::ActorCreated { actor: actor(A), handle: handle.id, deps: vec![], refs: vec![], unordered: false };
-    w.on(created, &[Order::StartActor { actor: actor(A), error: None }]);
+    w.on(created, &[Order::WatchActor(actor(A)), Order::StartActor { actor: actor(A), error: None }]);
     w.quiet(submit_call(&call(1, A, Some(handle), &[])));
     w.drop_ref(&handle, &[]);
     w.on(up(0, 20), &[push(20, 1, 0)]);
     w.on(reply(1, 0, 20, vec![inline(&[])]), &[ready(1), Order::ActorOutOfScope(actor(A))]);
+}
+
+/// Another thread of its creator found it by its name, and it was killed before its creator heard that it is registered.
+#[test]
+fn an_actor_that_is_dead_before_its_creator_knows_it_is_not_started_and_lent_nothing() {
+    let mut w = World::default();
+    let (part, handle) = (w.put(2, stored(2, &[])), handle_of(50));
+    w.on(Event::ActorKnown { actor: actor(A), unordered: false }, &[Order::WatchActor(actor(A))]);
+    w.quiet(dead());
+    w.quiet(Event::ActorCreated { actor: actor(A), handle, deps: vec![], refs: vec![part], unordered: false });
+    w.drop_ref(&part, &[free(2)]);
+    w.on(submit_call(&call(1, A, None, &[])), &[ready(1)]);
 }
 
 #[test]
@@ -145,7 +157,7 @@ fn a_constructor_waits_for_its_arguments_and_they_live_as_long_as_the_actor() {
     let (kept, nested) = (w.put(2, stored(2, &[])), w.put(3, stored(3, &[])));
     w.feed(submit(&spec(1, &[], &[])));
     let (handle, deps, refs) = (handle_of(50), vec![mine(1)], vec![kept, nested]);
-    w.quiet(Event::ActorCreated { actor: actor(A), handle, deps, refs, unordered: false });
+    w.on(Event::ActorCreated { actor: actor(A), handle, deps, refs, unordered: false }, &[Order::WatchActor(actor(A))]);
     w.quiet(Event::RefsDropped(vec![object(1), object(2), object(3)]));
     let start = Order::StartActor { actor: actor(A), error: None };
     w.on(reply(1, 0, 10, vec![stored(1, &[])]), &[ready(1), start]);
@@ -167,7 +179,8 @@ fn a_constructor_with_a_failed_argument_is_told_so() {
     w.warm(10);
     w.feed(submit(&spec(1, &[], &[])));
     let deps = vec![mine(1), mine(1)];
-    w.quiet(Event::ActorCreated { actor: actor(A), handle: handle_of(50), deps, refs: vec![], unordered: false });
+    let created = Event::ActorCreated { actor: actor(A), handle: handle_of(50), deps, refs: vec![], unordered: false };
+    w.on(created, &[Order::WatchActor(actor(A))]);
     let start = Order::StartActor { actor: actor(A), error: Some(error(ErrorKind::Task)) };
     w.on(reply(1, 0, 10, vec![failed(ErrorKind::Task)]), &[ready(1), start]);
     w.quiet(dead());

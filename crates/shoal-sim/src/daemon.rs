@@ -96,7 +96,7 @@ impl Daemon {
             up: false,
             dying: None,
             incarnation: 0,
-            watchers: BTreeSet::from([creator]),
+            watchers: BTreeSet::new(),
             told: BTreeSet::new(),
             dead: None,
             unwanted: false,
@@ -207,7 +207,7 @@ impl World {
     }
 
     pub(crate) fn start_actor(&mut self, pid: Pid, id: ActorId, error: Option<ErrorValue>) {
-        let Some(actor) = self.daemon.actors.get(&id) else { return };
+        let Some(actor) = self.daemon.actors.get(&id).filter(|a| a.dead.is_none()) else { return };
         match error {
             Some(error) => self.bury(id, End::Killed, error),
             None => {
@@ -328,7 +328,7 @@ impl World {
     }
 
     /// `shoal.kill()` of an actor: for good, or this life.
-    fn kill_actor(&mut self, id: ActorId) {
+    pub(crate) fn kill_actor(&mut self, id: ActorId) {
         let actor = &self.daemon.actors[&id];
         if actor.restarts > 0 && self.choices.one_in(2) {
             actor.worker.into_iter().for_each(|worker| self.doom(worker));

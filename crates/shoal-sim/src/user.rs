@@ -281,6 +281,11 @@ impl World {
         let id = ActorId(handle.task.0);
         let (unordered, restarts) = (self.choices.one_in(3), self.choices.below(3) as u32);
         self.daemon.register(id, pid, handle, args.clone(), (unordered, restarts));
+        if self.options.kills && self.processes[pid].inbox.is_empty() && self.choices.one_in(20) {
+            // By somebody who found its name. Its creator hears that before it hears that it is registered.
+            self.kill_actor(id);
+            self.news_to(pid);
+        }
         self.actor_event(pid, id, handle, &args, unordered);
         self.processes[pid].vars.push(RefWire { id: handle, owner: address(pid) });
     }

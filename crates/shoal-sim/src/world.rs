@@ -492,7 +492,7 @@ impl World {
         self.alive().into_iter().filter(waits).collect()
     }
 
-    fn news_to(&mut self, pid: Pid) -> bool {
+    pub(crate) fn news_to(&mut self, pid: Pid) -> bool {
         let Some(news) = self.processes[pid].inbox.pop_front() else { return false };
         let event = match news {
             News::Granted { key, lease, worker } => {

@@ -133,7 +133,18 @@ impl World {
         }
     }
 
+    /// Registered by client `n`, which hears that, and asks for the news of its actor.
     pub fn register(&mut self, n: u8, spec: ActorSpec) -> Response {
+        let id = spec.id;
+        let answer = self.register_unheard(n, spec);
+        if answer == Response::Registered(Ok(())) {
+            self.go(Event::Watch { actor: id, client: client(n) });
+        }
+        answer
+    }
+
+    /// Its creator hasn't heard the answer yet.
+    pub fn register_unheard(&mut self, n: u8, spec: ActorSpec) -> Response {
         let ask = self.ask(n);
         self.go(Event::Register { ask, job: JobId(1), spec: Box::new(spec) });
         self.answer(ask)
