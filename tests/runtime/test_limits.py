@@ -358,3 +358,48 @@ print(open(f"{status['session']}/logs/node.log").read().count("a connection cann
 """
     )
     assert run.stdout.splitlines() == ["True", "True", "1", "1"]
+
+
+def test_a_daemon_without_descriptors_for_a_lane_says_so_to_who_would_call_over_it(shoal_run):
+    run = shoal_run(
+        WORK
+        + """
+import json
+from shoal.core import _ffi
+
+try_init()
+
+@shoal.remote(num_cpus=0)
+class Peer:
+    def here(self):
+        return True
+
+    def ask(self, other):
+        return shoal.get(other.here.remote(), timeout=60)
+
+    def run(self):
+        return shoal.get(f.remote(), timeout=60) > 0
+
+def outcome(ref):
+    try:
+        return shoal.get(ref, timeout=60)
+    except shoal.exceptions.RayError as error:
+        return "open files (ulimit -n)" in str(error) and "no lane" in str(error)
+
+peers = [Peer.remote() for _ in range(3)]
+print(shoal.get([peer.here.remote() for peer in peers], timeout=60) == [True] * 3 and shoal.get(f.remote()) > 0)
+daemon = json.loads(_ffi.status())["pid"]
+limits = resource.prlimit(daemon, resource.RLIMIT_NOFILE)
+taken = {int(name) for name in os.listdir(f"/proc/{daemon}/fd")}
+free = next(n for n in range(1 << 20) if n not in taken)
+resource.prlimit(daemon, resource.RLIMIT_NOFILE, (free, limits[1]))
+# Of one that is up it is told at once.
+print(outcome(peers[0].ask.remote(peers[1])))
+# The worker that ran it for this process is there, and goes to another caller.
+print(outcome(peers[0].run.remote()))
+print(shoal.get([peer.here.remote() for peer in peers], timeout=60) == [True] * 3)
+resource.prlimit(daemon, resource.RLIMIT_NOFILE, limits)
+print(outcome(peers[2].ask.remote(peers[1])), outcome(peers[0].run.remote()), shoal.get(f.remote()) > 0)
+"""
+    )
+    assert run.stdout.splitlines() == ["True", "True", "True", "True", "True True True"]

@@ -3,7 +3,7 @@ use crate::node::Node;
 use crate::sys;
 use shoal_crash::crash_point;
 use shoal_proto::control::ToClient;
-use shoal_types::{ErrorKind, ErrorValue, LaneId, WorkerId};
+use shoal_types::{Address, ErrorKind, ErrorValue, LaneId, WorkerId};
 use std::os::fd::OwnedFd;
 
 impl Node {
@@ -20,21 +20,44 @@ impl Node {
         }
     }
 
-    /// The lane from caller to executor, opened if there is none: the executor is told first (LANES-1). `None`: one of
-    /// them is gone, or has no slot left.
-    pub(crate) fn lane(&mut self, caller: WorkerId, executor: WorkerId) -> Option<LaneId> {
-        if let Some(lane) = self.lanes.find(caller, executor) {
-            return Some(lane);
+    /// Tells a client news that names its lane to an executor, which is opened if there is none (LANES-1, LANES-3). False:
+    /// one of the two is gone.
+    pub(crate) fn tell_with_lane(
+        &mut self,
+        caller: WorkerId,
+        executor: WorkerId,
+        news: impl FnOnce(LaneId, Address) -> ToClient,
+    ) -> bool {
+        if !self.clients.contains_key(&caller) || !self.clients.contains_key(&executor) {
+            return false;
         }
-        let (calls, executes) = (self.clients.get(&caller)?, self.clients.get(&executor)?);
-        let (caller_bell, executor_bell) = (sys::dup(&calls.bell)?, sys::dup(&executes.bell)?);
+        let worker = self.address_of(executor);
+        match self.lane(caller, executor) {
+            Ok(lane) => self.send(caller, &news(lane, worker), Vec::new()),
+            Err(why) => {
+                let (lane, text) =
+                    (self.lanes.next(), format!("the node has no lane from {caller} to {executor}: {why}"));
+                let error = ErrorValue::new(ErrorKind::System, text);
+                self.send(caller, &ToClient::LaneRefused { lane, error }, Vec::new());
+                self.send(caller, &news(lane, worker), Vec::new());
+                self.send(caller, &ToClient::LaneClosed(lane), Vec::new());
+            }
+        }
+        true
+    }
+
+    /// The lane between two that are there; the executor is told of it first.
+    fn lane(&mut self, caller: WorkerId, executor: WorkerId) -> Result<LaneId, String> {
+        if let Some(lane) = self.lanes.find(caller, executor) {
+            return Ok(lane);
+        }
+        let (calls, executes) = (&self.clients[&caller], &self.clients[&executor]);
+        let (caller_bell, executor_bell) = (sys::spare(&calls.bell)?, sys::spare(&executes.bell)?);
         let (caller_wake, executor_wake) = (calls.wake, executes.wake);
-        let (lane, record) = self.lanes.open(caller, executor)?;
-        let memory = shoal_ring::Lane::create(lane.0, record.caller_slot, record.executor_slot).ok();
-        let (Some(ours), Some(theirs)) = (memory.as_ref().and_then(sys::dup), memory) else {
-            self.lanes.forget(lane);
-            return None;
-        };
+        let (lane, record) = self.lanes.open(caller, executor).ok_or_else(no_slot)?;
+        let memory = shoal_ring::Lane::create(lane.0, record.caller_slot, record.executor_slot);
+        let memory = memory.map_err(|e| e.to_string()).and_then(|memory| Ok((sys::spare(&memory)?, memory)));
+        let (ours, theirs) = memory.inspect_err(|_| self.lanes.forget(lane))?;
         let (peer, wake) = (self.address_of(caller), caller_wake);
         let (my_slot, peer_slot) = (record.executor_slot, record.caller_slot);
         let opened = ToClient::LaneOpened { lane, caller: false, peer, wake, my_slot, peer_slot };
@@ -45,7 +68,7 @@ impl Node {
         let opened = ToClient::LaneOpened { lane, caller: true, peer, wake, my_slot, peer_slot };
         crash_point!(43, "lane.half_told");
         self.send(caller, &opened, vec![theirs, executor_bell]);
-        Some(lane)
+        Ok(lane)
     }
 
     /// From one client to another; the sender hears when there is no such client any more.
@@ -75,4 +98,8 @@ impl Node {
         let worker = self.address_of(gone);
         self.send(to, &ToClient::WorkerDied { worker, error, intended }, Vec::new());
     }
+}
+
+fn no_slot() -> String {
+    format!("one of them has lanes with {} processes, the most there can be", shoal_ring::SLOTS)
 }

@@ -2,6 +2,8 @@
 //!
 //! - LANES-1 one lane a (caller, executor) pair, used by all leases between them as long as both live.
 //! - LANES-2 a slot is given out again only after the lane that had it was closed.
+//! - LANES-3 news that names a lane is told also where none can be had: then of one that is refused, with the reason, and
+//!   closed. The news may be all that its client waits for, and may have more to say.
 use shoal_ring::SLOTS;
 use shoal_types::{LaneId, WorkerId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,13 +62,18 @@ impl Lanes {
             self.slots.entry(caller).or_default().free.push(caller_slot);
             return None;
         };
-        self.last += 1;
-        let (lane, record) = (LaneId(self.last), LaneRecord { caller, executor, caller_slot, executor_slot });
+        let (lane, record) = (self.next(), LaneRecord { caller, executor, caller_slot, executor_slot });
         self.lanes.insert(lane, record);
         self.pairs.insert((caller, executor), lane);
         self.of.entry(caller).or_default().insert(lane);
         self.of.entry(executor).or_default().insert(lane);
         Some((lane, record))
+    }
+
+    /// The number of a lane that is to be, or is refused (LANES-3).
+    pub fn next(&mut self) -> LaneId {
+        self.last += 1;
+        LaneId(self.last)
     }
 
     /// Everybody at the other end of this process's lanes.

@@ -32,14 +32,13 @@ impl Node {
         if let Some(shape) = start.and_then(|start| self.procs.get(&start)).map(|p| p.shape.clone()) {
             self.limit_memory(worker, &shape.resources);
         }
-        match self.lane(client, worker) {
-            Some(lane) => {
-                let worker = self.address_of(worker);
-                crash_point!(41, "lease.granted");
-                self.send(client, &ToClient::Granted { key, lease, lane, worker }, Vec::new());
-            }
-            // One of the two is gone, as the scheduler is about to hear, or a bell has no slot left.
-            None => self.kill_worker(worker, "its caller has no room for one more lane"),
+        let told = self.tell_with_lane(client, worker, |lane, worker| {
+            crash_point!(41, "lease.granted");
+            ToClient::Granted { key, lease, lane, worker }
+        });
+        if !told {
+            // As the scheduler is about to hear.
+            self.kill_worker(worker, "its caller is gone");
         }
     }
 
@@ -98,10 +97,10 @@ impl Node {
 
     fn tell_up(&mut self, client: WorkerId, life: (ActorId, u32), worker: WorkerId, kept: Vec<RefWire>) {
         let (actor, incarnation) = life;
-        if let Some(lane) = self.lane(client, worker) {
-            let worker = self.address_of(worker);
+        // One that is gone needs no news; of the other's end comes other news.
+        self.tell_with_lane(client, worker, |lane, worker| {
             crash_point!(45, "actor.up");
-            self.send(client, &ToClient::ActorUp { actor, incarnation, lane, worker, kept }, Vec::new());
-        }
+            ToClient::ActorUp { actor, incarnation, lane, worker, kept }
+        });
     }
 }

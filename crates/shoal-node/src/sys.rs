@@ -109,6 +109,13 @@ pub(crate) fn dup(fd: &OwnedFd) -> Option<OwnedFd> {
     fd.try_clone().ok()
 }
 
+/// The same, or why there is none.
+pub(crate) fn spare(fd: &OwnedFd) -> Result<OwnedFd, String> {
+    let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let limit = most.map(|n| format!("; the daemon may have {n} open files (ulimit -n)")).unwrap_or_default();
+    fd.try_clone().map_err(|error| format!("{error}{limit}"))
+}
+
 /// A pipe: our end doesn't block, both are close-on-exec.
 pub(crate) fn pipe() -> Option<(OwnedFd, OwnedFd)> {
     let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).ok()?;

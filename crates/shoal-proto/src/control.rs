@@ -353,6 +353,13 @@ pub enum ToClient {
         /// The other end's slot in the other end's bell.
         peer_slot: u32,
     },
+    /// A lane to call over that can't be had: the next message names it, and one that it is closed follows.
+    LaneRefused {
+        /// Its number; there is no such lane.
+        lane: LaneId,
+        /// Why.
+        error: ErrorValue,
+    },
     /// The lane's other end is gone; both ends may unmap it.
     LaneClosed(LaneId),
     /// A lease.

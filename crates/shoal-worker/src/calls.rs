@@ -108,6 +108,7 @@ impl Runtime {
                 self.break_point(Place::Io);
                 self.open_lane(lane, caller, peer, (wake, my_slot, peer_slot), fds);
             }
+            ToClient::LaneRefused { lane, error } => drop(self.lock().unmapped.insert(lane, error)),
             ToClient::LaneClosed(lane) => {
                 self.executor.close_lane(self, lane);
                 self.lock().unmapped.remove(&lane);

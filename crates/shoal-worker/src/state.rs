@@ -72,7 +72,7 @@ pub(crate) struct State {
     /// Refs that the executor keeps of a call's arguments: between `CallDone` and its `Reply`.
     pub(crate) kept: FxHashMap<TaskId, Vec<RefWire>>,
     pub(crate) to_free: Vec<(ObjectId, shoal_types::ArenaLoc)>,
-    /// Lanes that could not be mapped (UNMAPPED-1).
+    /// Lanes that could not be mapped, or opened (UNMAPPED-1).
     pub(crate) unmapped: FxHashMap<LaneId, ErrorValue>,
     /// Values whose frames wait for space in the arena.
     pub(crate) starved: FxHashSet<LaneId>,

@@ -1,4 +1,5 @@
-//! Lanes that this process can't map: its address space or its descriptors are used up.
+//! Lanes that this process can't map: its address space or its descriptors are used up. And those that the daemon
+//! refuses, for it can't open them (LANES-3).
 //!
 //! - UNMAPPED-1 who would have called over such a lane fails at once, with the reason: the queued tasks of its key, every
 //!   call of its actor from here. What has a lane goes on.
@@ -21,7 +22,7 @@ impl Runtime {
     }
 }
 
-/// UNMAPPED-1: the event that comes before `event`, or in its place, when its lane could not be mapped.
+/// UNMAPPED-1: the event that comes before `event`, or in its place, when its lane could not be had.
 pub(crate) fn instead(state: &mut State, event: Event) -> [Option<Event>; 2] {
     let lane = match &event {
         Event::Granted { lane, .. } | Event::ActorUp { lane, .. } => lane,
