@@ -201,6 +201,31 @@ print(len(state.list_logs()["worker_out"]) > 50)
     assert run.stdout == "True\n"
 
 
+def test_a_log_is_put_aside_when_it_is_old(shoal_run: Runner) -> None:
+    run = shoal_run(
+        """
+import os
+import shoal
+from shoal.util import state
+
+shoal.init(num_cpus=1, log_to_driver=False, _system_config={"log_rotate_seconds": 1})
+
+@shoal.remote(num_cpus=0)
+class Talker:
+    def say(self, n):
+        print(f"line {n}")
+
+talker, said = Talker.remote(), 0
+while len(state.list_logs()["worker_out"] if said else []) < 2:
+    shoal.get([talker.say.remote(said + n) for n in range(20)])
+    said += 20
+first = min(state.list_logs()["worker_out"])
+print("".join(state.get_log(filename=first, tail=-1)) == "".join(f"line {n}\\n" for n in range(said)))
+"""
+    )
+    assert run.stdout == "True\n"
+
+
 def test_a_job_is_followed_with_workers_that_start_later(two_cpus: object) -> None:
     job = state.list_jobs()[0].job_id
     first = Talker.remote()
