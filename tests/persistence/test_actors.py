@@ -415,6 +415,31 @@ def test_hooks_say_what_the_state_is(shared_instance, tmp_path):
         actor.__shoal_save__  # noqa: B018
 
 
+class Iterates(Counter):
+    def items(self, k):
+        return map(self.add, [1] * k)
+
+    def value(self):
+        return iter([1, 2, 3])
+
+
+class IteratesAsync(Iterates):
+    async def one(self): ...
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_items_of_an_iterator_that_is_no_generator_leave_after_they_are_saved(shared_instance, tmp_path, kind):
+    store = Slow(tmp_path)
+    options = {"max_concurrency": 2} if kind == "threaded" else {}
+    cls = IteratesAsync if kind == "async" else Iterates
+    actor = shoal.remote(cls).options(persistent=Persistence(store, "counter"), **options).remote()
+    stream = actor.items.options(num_returns="streaming", _generator_backpressure_num_objects=1).remote(5)
+    for n, ref in enumerate(stream, 1):
+        assert shoal.get(ref) == n
+        assert saved(store) >= n
+    assert list(shoal.get(actor.value.remote())) == [1, 2, 3]
+
+
 def test_a_state_with_a_handle_is_told_as_such(shoal_run, tmp_path):
     run = shoal_run(
         """

@@ -95,7 +95,9 @@ def _kept(method: Callable[..., Any], saver: SyncSaver, changes: bool) -> Callab
     @functools.wraps(method)
     def run(*args: Any, **kwargs: Any) -> Any:
         result = _step(saver, changes, method, args, kwargs)
-        return _items(saver, changes, result) if isinstance(result, types.GeneratorType) else result
+        if isinstance(result, types.GeneratorType):
+            return _items(saver, changes, result)
+        return _Steps(saver, changes, result) if isinstance(result, Iterator) else result
 
     return run
 
@@ -125,6 +127,22 @@ def _items(saver: SyncSaver, changes: bool, generator: Iterator[Any]) -> Iterato
             yield item
     finally:
         generator.close()  # type: ignore[attr-defined]
+
+
+class _Steps:
+    """An iterator that is no generator: run here, its items are saved as those of one; as a value it stays itself."""
+
+    def __init__(self, saver: SyncSaver, changes: bool, items: Iterator[Any]) -> None:
+        self._saver, self._changes, self._items = saver, changes, items
+
+    def __iter__(self) -> "_Steps":
+        return self
+
+    def __next__(self) -> Any:
+        return _step(self._saver, self._changes, next, (self._items,), {})
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self._items.__reduce_ex__(protocol)
 
 
 class _Saved:
