@@ -31,10 +31,12 @@ def switches(pids):
 
 shoal.init(num_cpus=2)
 shoal.get([pid.remote() for _ in range(4)])
-# Asked for before the pause: the daemon goes to sleep only after its answer has been read.
-status = json.loads(_ffi.status())
+# Asked for before the pause: the daemon goes to sleep only after its answer has been read. A worker may be on its way still.
+everybody = [None]
+while None in everybody:
+    status = json.loads(_ffi.status())
+    everybody = [os.getpid(), status["pid"], *(process["pid"] for process in status["processes"])]
 time.sleep(15)
-everybody = [os.getpid(), status["pid"], *(process["pid"] for process in status["processes"])]
 before = switches(everybody)
 time.sleep(10)
 after = switches(everybody)
