@@ -31,7 +31,7 @@ def switches(pids):
 
 shoal.init(num_cpus=2)
 shoal.get([pid.remote() for _ in range(4)])
-# Asked for before the pause: the daemon goes to sleep only after its answer has been read. A worker may be on its way still.
+# Asked for before the pause: the daemon goes to sleep only after its answer has been read. A worker may be on its way.
 everybody = [None]
 while None in everybody:
     status = json.loads(_ffi.status())

@@ -47,7 +47,7 @@ def test_every_option_of_ray_is_known(scope, names):
 
 
 @pytest.mark.parametrize("scope", SUPPORTED)
-def test_the_supported_ones_are_those_of_the_issue(scope):
+def test_these_are_supported(scope):
     found = {name for name, option in table(scope).items() if option.status is Status.SUPPORTED}
     assert found == set(SUPPORTED[scope].split())
 
@@ -62,6 +62,7 @@ RETURNS = 'num_returns takes a whole number ≥ 0, "streaming" or "dynamic", not
 UNREAD = "_generator_backpressure_num_objects takes a whole number ≥ 1 or -1 (without limit), not "
 NUMBER = "num_cpus takes a number ≥ 0, not "
 RETRIES = "max_retries takes a whole number ≥ 0 or -1 (without limit), not "
+LEVEL = "logging_level takes a level of logging, such as 'INFO' or 20, not "
 TYPES = "retry_exceptions takes True, False or a list of exception types, not "
 
 TASK_WORDS = [
@@ -137,6 +138,8 @@ INIT_WORDS = [
     ("_system_config", {"log_rotate_bytes": 7}, f"ValueError: {ROTATE} takes a whole number of bytes ≥ 1024, not '7'"),
     ("_system_config", 7, "TypeError: _system_config takes a dict of settings, not 7"),
     ("logging_config", "JSON", "TypeError: logging_config takes a LoggingConfig, not 'JSON' (str)"),
+    ("logging_level", "LOUD", f"ValueError: {LEVEL}'LOUD' (str)"),
+    ("logging_level", 1.5, f"TypeError: {LEVEL}1.5 (float)"),
     ("_labels", 1, "TypeError: _labels takes a dict, not 1 (int)"),
     ("num_cpu", 1, "ValueError: here has no option 'num_cpu'; did you mean 'num_cpus'?"),
 ]

@@ -1,5 +1,6 @@
 """What a value given for an option may be: each check returns the value as it is used, or says what was wrong."""
 
+import logging
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -251,6 +252,16 @@ def runtime_env(name: str, value: Any) -> dict[str, Any]:
     from shoal.core import runtime_env as environments
 
     return environments.check(value)
+
+
+def logging_level(name: str, value: Any) -> Any:
+    """A level of `logging`, by number or by name in either case."""
+    takes = "a level of logging, such as 'INFO' or 20"
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise wrong_type(name, takes, value)
+    if isinstance(value, str) and not isinstance(logging.getLevelName(value.upper()), int):
+        raise wrong_value(name, takes, value)
+    return value
 
 
 def logging_config(name: str, value: Any) -> Any:

@@ -111,7 +111,7 @@ _INIT = [
     _taken("dashboard_host", checks.any_text, "string", '"127.0.0.1"'),
     _taken("dashboard_port", _WHOLE0, "int", "8265"),
     _taken("configure_logging", checks.truth, "bool", "True"),
-    _taken("logging_level", checks.anything, "int or string", "INFO"),
+    _taken("logging_level", checks.logging_level, "int or string", "INFO"),
     _taken("logging_format", checks.any_text, "string", "None"),
     _yes("logging_config", checks.logging_config, "LoggingConfig", "None"),
     _later("enable_resource_isolation", "bool", False, default="False"),
