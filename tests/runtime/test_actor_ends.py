@@ -6,6 +6,7 @@ import asyncio
 import atexit
 import json
 import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 import shoal
 from shoal.core import _ffi
-from support.waits import until, until_there
+from support.waits import is_stopped, until, until_there
 
 Died = shoal.exceptions.ActorDiedError
 BIG = 1 << 20
@@ -251,3 +252,71 @@ def test_a_task_of_an_event_loop_ends_its_actor(two_cpus):
     with pytest.raises(Died, match=r"exit_actor\(\)"):
         shoal.get(actor.never.remote(), timeout=60)
     assert shoal.get(ref, timeout=60) == b"here"
+
+
+ROOM = 4000
+"""Twenty answers of so many bytes fill a lane."""
+
+
+class Answers:
+    def __init__(self):
+        self.answers = 0
+
+    def large(self):
+        self.answers += 1
+        return bytes(ROOM)
+
+    def count(self):
+        return self.answers
+
+    def leave(self, mark):
+        Path(mark).write_text(f"{self.answers}")
+        shoal.actor.exit_actor()
+
+
+@shoal.remote(num_cpus=0, max_retries=0)
+def stops(actor):
+    """Calls, stops itself before it reads, and says how many answers it had."""
+    shoal.get(actor.large.remote())  # there is a lane to it now
+    refs = [actor.large.remote() for _ in range(3000)]
+    os.kill(os.getpid(), signal.SIGSTOP)
+    answers = 1
+    for ref in refs:
+        try:
+            answers += len(shoal.get(ref)) == ROOM
+        except Died:
+            pass
+    return answers
+
+
+def stopped_worker():
+    """The process of a worker that is stopped, if one is."""
+    pids = [process["pid"] for process in json.loads(_ffi.status())["processes"] if process["kind"] == "worker"]
+    return next((pid for pid in pids if pid and is_stopped(pid)), None)
+
+
+@pytest.mark.parametrize("later", [signal.SIGCONT, signal.SIGKILL])
+def test_what_was_answered_before_the_end_waits_for_its_caller(two_cpus, later, tmp_path: Path):
+    actor, mark = shoal.remote(Answers).options(num_cpus=0).remote(), tmp_path / "mark"
+    answers = stops.remote(actor)
+    until(lambda: shoal.get(actor.count.remote()) >= 100)
+    caller = until(stopped_worker)
+    leaving = actor.leave.remote(str(mark))
+    answered = until(lambda: mark.exists() and mark.read_text())
+    os.kill(caller, later)
+    # Well below the half minute for which a caller that lives and reads nothing would be waited for.
+    with pytest.raises(Died):
+        shoal.get(leaving, timeout=20)
+    if later == signal.SIGCONT:
+        assert shoal.get(answers, timeout=60) == int(answered)
+    else:
+        with pytest.raises(shoal.exceptions.WorkerCrashedError):
+            shoal.get(answers, timeout=20)
+
+
+def test_what_was_answered_before_the_last_of_max_calls_arrives(two_cpus):
+    @shoal.remote(max_calls=3000, max_retries=0)
+    def large():
+        return bytes(ROOM)
+
+    assert {len(value) for value in shoal.get([large.remote() for _ in range(9000)], timeout=60)} == {ROOM}

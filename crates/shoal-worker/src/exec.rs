@@ -205,6 +205,7 @@ impl Executor {
         let gone = self.table.lock().remove(runtime, lane);
         if let Some(served) = gone {
             self.slots.lock().remove(&served.my_slot);
+            self.wake(runtime); // what it waits to send may have been for that one
         }
     }
 
@@ -268,7 +269,7 @@ impl Executor {
     /// The daemon has no use for this worker: it goes unless it works or holds what others need.
     pub(crate) fn retire(&self, runtime: &Runtime) {
         let idle = self.idle.load(SeqCst) && self.cancels.none_beside();
-        let goes = idle && !runtime.lock().owner.holds_for_others();
+        let goes = idle && self.unsent(runtime) == Some(0) && !runtime.lock().owner.holds_for_others();
         runtime.tell_node(&ToNode::Retiring(goes));
         if goes {
             self.exit(runtime);
@@ -287,13 +288,17 @@ impl Executor {
         self.table.lock().ran.rows(limit, clock)
     }
 
-    /// Sends replies that waited for room.
-    pub(crate) fn flush_all(&self, runtime: &Runtime) {
+    /// Sends replies that wait for room; how many still do. `None`: nobody needs them any more.
+    pub(crate) fn unsent(&self, runtime: &Runtime) -> Option<usize> {
         let mut table = self.table.lock();
+        if table.stopped {
+            return None;
+        }
         let lanes: Vec<LaneId> = table.lanes.keys().copied().collect();
         for lane in lanes {
             table.flush(runtime, lane);
         }
+        Some(table.lanes.values().map(|served| served.backlog.len()).sum())
     }
 }
 
@@ -419,7 +424,7 @@ impl Runtime {
         self.work_at_hand(&mut Vec::new())
     }
 
-    fn executor_waiter(&self) -> Arc<Waiter> {
+    pub(crate) fn executor_waiter(&self) -> Arc<Waiter> {
         Arc::clone(self.executor.waiter.lock().get_or_insert_with(|| Arc::new(Waiter::new(1))))
     }
 

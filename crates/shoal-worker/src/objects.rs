@@ -188,7 +188,9 @@ impl Runtime {
             self.flush_lane(&mut state, lane);
         }
         drop(state);
-        self.executor.flush_all(self);
+        if self.executor.unsent(self).is_some() {
+            self.executor.wake(self);
+        }
     }
 
     /// The bytes of a value; `Err` with its place when they are not at hand: [`Runtime::fetch`] waits for them.

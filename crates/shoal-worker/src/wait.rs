@@ -57,6 +57,11 @@ impl Runtime {
         self.sleep(waiter, LIMIT, None, None)
     }
 
+    /// The same for a thread that waits for room for its replies.
+    pub(crate) fn wait_for_room(&self, waiter: &Arc<Waiter>, until: Instant) {
+        self.sleep(waiter, LIMIT, Some(until), None);
+    }
+
     /// Sleeps until the waiter is done, the deadline, a signal, or a call after `since` [`Runtime::calls`]. Without the GIL.
     pub fn wait(&self, waiter: &Arc<Waiter>, deadline: Option<Instant>, since: u32) -> Waited {
         self.sleep(waiter, LIMIT, deadline, Some(since))

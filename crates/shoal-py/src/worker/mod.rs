@@ -81,6 +81,7 @@ impl Worker {
         loop {
             if let Some(code) = self.exit {
                 let runtime = Arc::clone(&self.runtime);
+                py.detach(|| runtime.send_rest());
                 // Before it lingers: others may need what it owns for as long as they live.
                 call(py, &hooks(py)?.finish_actor, ())?;
                 if !self.crashed {
