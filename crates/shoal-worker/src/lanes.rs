@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 /// PUSH-4.
-const ENOUGH: u32 = 16;
+const ENOUGH: u32 = 48;
 /// PUSH-5.
 const FEW: u32 = 4;
 
