@@ -81,9 +81,10 @@ impl Worker {
         loop {
             if let Some(code) = self.exit {
                 let runtime = Arc::clone(&self.runtime);
-                py.detach(|| runtime.send_rest());
                 // Before it lingers: others may need what it owns for as long as they live.
                 call(py, &hooks(py)?.finish_actor, ())?;
+                // After that: its last save lets answers go that waited for it.
+                py.detach(|| runtime.send_rest());
                 if !self.crashed {
                     py.detach(move || runtime.linger());
                 }
