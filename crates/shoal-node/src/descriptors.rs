@@ -15,7 +15,8 @@ const CLIENT: u64 = 3;
 /// Fewer are an error at the start.
 const LEAST: u64 = OWN + CLIENT + 2 * WORKER;
 
-fn limit() -> u64 {
+/// How many files the daemon may have open.
+pub(crate) fn limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 

@@ -1,5 +1,6 @@
 //! System calls that neither `std` nor `shoal-net` has.
 use crate::config::NodeError;
+use crate::descriptors;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -111,9 +112,8 @@ pub(crate) fn dup(fd: &OwnedFd) -> Option<OwnedFd> {
 
 /// The same, or why there is none.
 pub(crate) fn spare(fd: &OwnedFd) -> Result<OwnedFd, String> {
-    let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let limit = most.map(|n| format!("; the daemon may have {n} open files (ulimit -n)")).unwrap_or_default();
-    fd.try_clone().map_err(|error| format!("{error}{limit}"))
+    let limit = || format!("the daemon may have {} open files (ulimit -n)", descriptors::limit());
+    fd.try_clone().map_err(|error| format!("{error}; {}", limit()))
 }
 
 /// A pipe: our end doesn't block, both are close-on-exec.

@@ -117,7 +117,7 @@ impl Runtime {
         let (req, undo, waiter) = (self.control.next_request(), Undo::of(&body), Arc::new(Waiter::new(1)));
         self.questions.lock().open.insert(req, Arc::clone(&waiter));
         self.tell_node(&ToNode::Request { req, body });
-        self.pay_rings();
+        self.pause();
         Err(Unanswered::Error(match self.await_answer(req, &waiter, undo, until) {
             Asked::Answered(Response::Failed(error), _) => error,
             Asked::Answered(response, files) => return Ok((response, files)),

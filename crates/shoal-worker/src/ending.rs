@@ -12,7 +12,6 @@ use crate::state::State;
 use shoal_owner::Event;
 use shoal_proto::control::ToNode;
 use shoal_types::{ActorId, ArenaLoc, ObjectId, TaskId, Value};
-
 use std::time::{Duration, Instant};
 
 /// END-3.

@@ -73,7 +73,7 @@ impl Runtime {
     }
 
     /// A thread submits nothing for a while (PUSH-4, PUSH-5).
-    fn pause(&self) {
+    pub(crate) fn pause(&self) {
         self.burst.pause();
         self.pay_rings();
     }

@@ -25,7 +25,7 @@ def node_config(options: Mapping[str, Any], *, owned: bool) -> dict[str, Any]:
             spill to can't be written.
     """
     available = machine.available_memory()
-    store = options.get("object_store_memory") or max(_MIN_ARENA, machine.arena_bytes())
+    store = options.get("object_store_memory") or max(_MIN_ARENA, machine.arena_bytes(available))
     if store < _MIN_ARENA:
         raise ValueError(f"object_store_memory takes at least {_MIN_ARENA} bytes (64 MiB), not {store}")
     if store > _MAX_ARENA:

@@ -50,12 +50,12 @@ def available_memory(root: str = _CGROUP) -> int:
     return max(min(left), 64 << 20)
 
 
-def arena_bytes() -> int:
-    """How large an arena is by default: a share of the memory that is available, and of `ulimit -v`."""
+def arena_bytes(available: int) -> int:
+    """How large an arena is by default: a share of the memory that is `available`, and of `ulimit -v`."""
     import resource
 
     space = resource.getrlimit(resource.RLIMIT_AS)[0]
-    by_memory = int(available_memory() * ARENA_SHARE)
+    by_memory = int(available * ARENA_SHARE)
     return by_memory if space == resource.RLIM_INFINITY else min(by_memory, int(space * ADDRESS_SHARE))
 
 
